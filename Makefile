@@ -1,0 +1,129 @@
+# boldmill: `make demo` shows it, `make check` proves it, `make help` lists the rest.
+
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+CC      ?= gcc
+AR      ?= ar
+BUILD   ?= build
+VARIANT ?= release
+# ISAL=no builds with zlib alone; by default ISA-L is used where pkg-config finds it.
+ISAL    ?= auto
+# V=1 shows the commands.
+V       ?= 0
+Q       := $(if $(filter 0,$(V)),@)
+JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+include rules/deps.mk
+
+# ---- what to build ----
+PROGRAMS := nifti2h5 detrend zscore hrfshift applymask concat shuffleidx synthnsd boldinfo
+LIB_SRC  := $(sort $(wildcard lib/core/*.c lib/ops/*.c lib/io/*.c))
+# Variants keep their objects apart: release in build/release and bin/, the others wholly in build/VARIANT.
+OUT      := $(BUILD)/$(VARIANT)$(if $(filter-out gcc cc,$(CC)),-$(notdir $(CC)))$(if $(filter no,$(ISAL)),-zlib)
+BIN      := $(if $(filter release,$(notdir $(OUT))),bin,$(OUT)/bin)
+
+PKGS     := hdf5 zlib jansson
+HAVE_ISAL = $(if $(filter no,$(ISAL)),,$(shell pkg-config --exists libisal 2>/dev/null && echo yes))
+WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+            -Wformat=2 -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Werror
+# No contraction of a*b+c: the same bits whether or not the processor has fused multiply-add.
+COMMON   := -std=c11 -D_GNU_SOURCE -DBM_VERSION='"$(VERSION)"' -ffp-contract=off -fPIC -pthread -Ilib -Ibin-src
+HARDEN   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+LDHARDEN := -Wl,-z,relro,-z,now
+FLAGS_release := -O3 -g $(HARDEN)
+FLAGS_debug   := -O0 -g3
+FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_tsan    := -O1 -g -fsanitize=thread
+FLAGS_coverage := -O0 -g --coverage
+ifeq ($(FLAGS_$(VARIANT)),)
+$(error VARIANT=$(VARIANT) is not one of release debug asan tsan coverage)
+endif
+ALL_CFLAGS = $(COMMON) $(WARN) $(FLAGS_$(VARIANT)) $(if $(HAVE_ISAL),-DBM_HAVE_ISAL) \
+             $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
+ALL_LIBS   = $(shell pkg-config --libs $(PKGS) $(if $(HAVE_ISAL),libisal) 2>/dev/null) -lm
+ALL_LDFLAGS = -pthread $(FLAGS_$(VARIANT)) $(LDHARDEN) $(LDFLAGS)
+
+LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o)
+STATIC   := $(OUT)/libboldmill.a
+SHARED   := $(OUT)/libboldmill.so.0
+# What programs share on the command-line side.
+CLI_OBJ  := $(OUT)/bin-src/cli.o $(OUT)/bin-src/clean.o $(OUT)/bin-src/masks.o
+
+.DEFAULT_GOAL := all
+.PHONY: all lib static shared
+all: $(PROGRAMS:%=$(BIN)/%) $(STATIC) $(SHARED) $(OUT)/boldmill.pc
+	@$(if $(HAVE_ISAL),true,echo "note: built with zlib only$(if $(filter no,$(ISAL)), as asked; , as ISA-L was not found; )inflating takes about twice as long")
+
+$(BIN)/%: $(OUT)/bin-src/%.o $(OUT)/libcli.a $(STATIC)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo '  LD   $@')
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(ALL_LIBS)
+
+$(OUT)/libcli.a: $(CLI_OBJ)
+$(STATIC): $(LIB_OBJ)
+$(STATIC) $(OUT)/libcli.a:
+	$(if $(Q),@echo '  AR   $@')
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(SHARED): $(LIB_OBJ)
+	$(if $(Q),@echo '  LD   $@')
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,$(notdir $@) -o $@ $^ $(ALL_LIBS)
+
+# Header dependencies come from the compiler (-MMD): touching a header rebuilds what includes it, no more. Objects
+# depend on the flags file, so that another compiler, flag or ISA-L rebuilds them.
+$(OUT)/%.o: %.c $(OUT)/flags | deps-build
+	@mkdir -p $(@D)
+	$(if $(Q),@echo '  CC   $@')
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/flags: FORCE | deps-build
+	@mkdir -p $(@D)
+	@echo '$(CC) $(subst ','\'',$(ALL_CFLAGS))' | cmp -s - $@ || echo '$(CC) $(subst ','\'',$(ALL_CFLAGS))' > $@
+
+$(OUT)/boldmill.pc: Makefile
+	@mkdir -p $(@D)
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include/boldmill' '' \
+	  'Name: boldmill' 'Description: fMRI runs to arrays that models train on' 'Version: $(VERSION)' \
+	  'Requires.private: $(PKGS) $(if $(HAVE_ISAL),libisal)' 'Libs: -L$${libdir} -lboldmill' \
+	  'Libs.private: -lm -pthread' 'Cflags: -I$${includedir}' > $@
+
+-include $(LIB_OBJ:.o=.d) $(PROGRAMS:%=$(OUT)/bin-src/%.d) $(CLI_OBJ:.o=.d) $(wildcard $(OUT)/tests/unit/*.d)
+
+.PHONY: FORCE
+FORCE:
+
+include $(wildcard rules/check.mk rules/workflow.mk)
+
+# ---- variants, installation, cleaning ----
+.PHONY: debug asan tsan install uninstall clean distclean help
+debug asan tsan: ## Build a variant into build/VARIANT (debug, address+undefined sanitizers, thread sanitizer)
+	$(MAKE) VARIANT=$@ all
+
+install: all ## Install programs, library, headers and pkg-config file under PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install $(PROGRAMS:%=$(BIN)/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(STATIC) $(DESTDIR)$(PREFIX)/lib/libboldmill.a
+	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib/$(notdir $(SHARED))
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(PREFIX)/lib/libboldmill.so
+	install -m 644 $(OUT)/boldmill.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	for d in core ops io; do install -d $(DESTDIR)$(PREFIX)/include/boldmill/$$d && \
+	  install -m 644 lib/$$d/*.h $(DESTDIR)$(PREFIX)/include/boldmill/$$d || exit 1; done
+
+uninstall: ## Remove what install wrote
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(DESTDIR)$(PREFIX)/lib/libboldmill.*
+	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/boldmill.pc
+	rm -rf $(DESTDIR)$(PREFIX)/include/boldmill
+
+clean: ## Remove what make built (not caches, data or the virtual environment)
+	rm -rf $(BUILD) bin
+
+distclean: clean ## Remove the virtual environment too
+	rm -rf .venv
+
+help: ## List the targets
+	@grep -hE '^[a-zA-Z_%/ .-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## (.*)/\1|\2/' | sort \
+	  | awk -F'|' '{ printf "  %-28s %s\n", $$1, $$2 }'

@@ -1,0 +1,30 @@
+# From scanned runs to the arrays that models train on; docs/workflow.md tells how to use it.
+import os
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+# config.yaml of the working directory, unless --configfile names others. Keys that a file leaves out have the
+# defaults of config/schema.yaml.
+if not workflow.configfiles and os.path.exists("config.yaml"):
+
+    configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/pack.smk"
+include: "rules/arrays.smk"
+include: "rules/clean.smk"
+include: "rules/shuffle.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    """Everything that the configuration asks for (targets, subjects, rois)."""
+    default_target: True
+    input:
+        all_targets,

@@ -1,0 +1,260 @@
+/* hrfshift: attaches to each time point what was on the screen one haemodynamic delay earlier. */
+#include "clean.h"
+#include "io/designs.h"
+#include "io/runname.h"
+#include "ops/labelrows.h"
+
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct cli_list designs;
+static double offset = 4.6;
+static int64_t history = 4;
+static const char *repeats = "count", *column = "trial_type", *categories, *store = "deflate";
+
+static const struct cli_option options[] = {
+    {"design", 'd', CLI_LIST, &designs, "FILE",
+     "Design (NSD: one 1-based stimulus id a TR, 0 between) or BIDS events.tsv. With {subject}, {session}, {run} in the name "
+     "one pattern serves all runs; otherwise one file a run, in the runs' order.",
+     0, 0, NULL, false},
+    {"offset", 'o', CLI_REAL, &offset, "SECONDS", "Haemodynamic delay; rounded to whole TRs.", 0, 60, NULL, false},
+    {"history", 'H', CLI_INT, &history, "N", "How many past stimuli each row remembers.", 1, 1024, NULL, false},
+    {"repeats", 0, CLI_CHOICE, &repeats, NULL,
+     "A stimulus that directly follows itself: count it as a new presentation, or merge (the public NSD loader's "
+     "behaviour).",
+     0, 0, "count|merge", false},
+    {"column", 0, CLI_STRING, &column, "NAME", "Column of events.tsv that names the stimulus.", 0, 0, NULL, false},
+    {"categories", 0, CLI_STRING, &categories, "A,B,C",
+     "Names of the stimulus ids 0, 1, 2, ... for events.tsv; without it the sorted names that occur in all designs of "
+     "this call that can be found beforehand (give it when runs come from a pipe one by one).",
+     0, 0, NULL, false},
+    CLI_STORE(store),
+    {0},
+};
+
+static const struct cli_program program = {
+    .name = "hrfshift",
+    .purpose = "Label each time point with what was on the screen one haemodynamic delay earlier",
+    .usage = "--design FILE [OPTIONS] INPUT OUTPUT",
+    .description =
+        "Attaches one metadata row to each time point: stimulus_history (the last N stimuli presented, oldest first, -1 for "
+        "none yet, restarted every run), subject_idx, session, run, time (TR index), trial (index of the latest presentation "
+        "in the run) and stimulus (what is on the screen, -1 for nothing). The data are passed through unchanged. Ids are "
+        "0-based: an NSD 73k id less 1, or the index of the category.\n"
+        "\nINPUT and OUTPUT are series files (.h5) or \"-\" for a tile stream on a pipe.",
+    .options = options,
+    .examples =
+        "  hrfshift --design 'design/design_session{session}_run{run}.tsv' clean.h5 labelled.h5\n"
+        "  hrfshift --offset 0 --design 'sub-01_task-x_run-{run}_events.tsv' --categories cat,face,house in.h5 out.h5\n",
+    .min_args = 2,
+    .max_args = 2,
+};
+
+struct state {
+    const struct cli *cli;
+    struct bm_categories cats;
+    size_t runs; /* labelled so far */
+};
+
+static char *design_path(const struct state *s, const struct bm_run *run, struct bm_error *err)
+{
+    if (designs.n == 1 && strchr(designs.items[0], '{'))
+        return bm_runname_expand(designs.items[0], run->subject, run->session, run->run, err);
+    if (s->runs < designs.n)
+        return bm_strdup(designs.items[s->runs], err);
+    (void)bm_fail(err, BM_EUSAGE, "run %s: %zu designs were given, but there are more runs; give one --design a run, or a "
+                                  "pattern with {session} and {run}",
+                  run->label, designs.n);
+    return NULL;
+}
+
+static int read_design(struct state *s, const char *path, struct bm_design *d, struct bm_error *err)
+{
+    int events = bm_design_is_events(path, err);
+
+    if (events < 0)
+        return -1;
+    return bm_design_read(path, events ? column : NULL, events ? &s->cats : NULL, d, err);
+}
+
+static struct bm_presentation *to_rows(const struct bm_design *d, double tr, struct bm_error *err)
+{
+    struct bm_presentation *shown = bm_alloc(d->nevents, sizeof *shown, "presentations", err);
+
+    for (size_t i = 0; shown && i < d->nevents; i++) {
+        const struct bm_event *e = &d->events[i];
+        const double unit = d->in_rows ? 1.0 : tr;
+
+        shown[i].first = bm_onset_row(e->onset, unit);
+        shown[i].rows = bm_onset_row(e->onset + e->duration, unit) - shown[i].first;
+        shown[i].id = e->id;
+    }
+    return shown;
+}
+
+static int label(struct bm_run *run, const struct bm_presentation *shown, size_t n,
+                 struct bm_error *err)
+{
+    int32_t *scratch = bm_alloc((size_t)history, sizeof *scratch, "history", err);
+
+    free(run->meta.data);
+    run->meta = (struct bm_rows){.history = (size_t)history, .n = run->rows};
+    run->meta.data = bm_alloc(run->rows, bm_row_size((size_t)history), "metadata", err);
+    if (scratch && run->meta.data)
+        bm_label_rows(&run->meta, shown, n, bm_delay_rows(offset, run->tr), !strcmp(repeats, "merge"), run->subject,
+                      run->session, run->run, scratch);
+    free(scratch);
+    return scratch && run->meta.data ? 0 : -1;
+}
+
+static int set_categories(const struct state *s, struct bm_run *run, struct bm_error *err)
+{
+    char **names = bm_calloc(s->cats.n, sizeof *names, "categories", err);
+
+    if (!names)
+        return -1;
+    run->categories = names;
+    for (run->ncategories = 0; run->ncategories < s->cats.n; run->ncategories++) {
+        names[run->ncategories] = bm_strdup(s->cats.names[run->ncategories], err);
+        if (!names[run->ncategories])
+            return -1;
+    }
+    return 0;
+}
+
+/* The provenance step names the design that this run was labelled with. */
+static int add_step(const struct state *s, struct bm_run *run, const char *path, const struct bm_design *d,
+                    struct bm_error *err)
+{
+    char *input = cli_input(path, d->bytes, d->crc32, err);
+    char *step = input ? cli_step(s->cli, &input, 1, err) : NULL;
+    int status = step ? bm_run_add_step(run, step, err) : -1;
+
+    free(step);
+    free(input);
+    return status;
+}
+
+static int label_run(struct state *s, struct bm_run *run, const char *path, struct bm_error *err)
+{
+    struct bm_design d = {0};
+    struct bm_presentation *shown = NULL;
+    int status = -1;
+
+    if (read_design(s, path, &d, err))
+        return -1;
+    if (d.in_rows && d.rows != run->rows)
+        (void)bm_fail(err, BM_EDATA, "%s: the design has %zu rows, run %s has %zu volumes; trim the run with nifti2h5 "
+                                     "--design, or name the right design",
+                      path, d.rows, run->label, run->rows);
+    else
+        shown = to_rows(&d, run->tr, err);
+    if (shown && !label(run, shown, d.nevents, err) && !add_step(s, run, path, &d, err))
+        status = d.in_rows ? 0 : set_categories(s, run, err);
+    free(shown);
+    bm_design_clear(&d);
+    return status;
+}
+
+static int begin(void *self, struct bm_run *run, struct bm_error *err)
+{
+    struct state *s = self;
+    char *path = design_path(s, run, err);
+    int status = path ? label_run(s, run, path, err) : -1;
+
+    free(path);
+    s->runs++;
+    return status;
+}
+
+/* The pattern with its placeholders as "*", all else taken literally. */
+static char *as_glob(const char *pattern, struct bm_error *err)
+{
+    struct bm_buf text = {0};
+    int bad = 0;
+
+    for (const char *p = pattern; *p && !bad; p++) {
+        if (*p == '{') {
+            bad = bm_buf_append(&text, "*", 1, err);
+            p += strcspn(p, "}") - (strchr(p, '}') ? 0 : 1);
+        } else {
+            bad = (strchr("*?[]\\", *p) && bm_buf_append(&text, "\\", 1, err)) || bm_buf_append(&text, p, 1, err);
+        }
+    }
+    if (!bad && bm_buf_append(&text, "", 1, err) == 0)
+        return text.data;
+    bm_buf_free(&text);
+    return NULL;
+}
+
+static int collect_from(struct bm_categories *cats, const char *path, struct bm_error *err)
+{
+    int events = bm_design_is_events(path, err);
+
+    return events > 0 ? bm_categories_collect(cats, path, column, err) : events;
+}
+
+/* Without --categories: the names that occur in all the designs that the options name, so that ids agree between runs. */
+static int collect_categories(struct bm_categories *cats, struct bm_error *err)
+{
+    int status = 0;
+
+    for (size_t i = 0; i < designs.n && !status; i++) {
+        glob_t found = {0};
+        char *pattern;
+
+        if (!strchr(designs.items[i], '{')) {
+            status = collect_from(cats, designs.items[i], err);
+            continue;
+        }
+        pattern = as_glob(designs.items[i], err);
+        if (!pattern)
+            return -1;
+        if (glob(pattern, 0, NULL, &found) == 0) {
+            for (size_t k = 0; k < found.gl_pathc && !status; k++)
+                status = collect_from(cats, found.gl_pathv[k], err);
+            globfree(&found);
+        }
+        free(pattern);
+    }
+    return status;
+}
+
+static int given_categories(struct bm_categories *cats, struct bm_error *err)
+{
+    size_t most = strlen(categories) / 2 + 1;
+
+    cats->names = bm_calloc(most, sizeof *cats->names, "categories", err);
+    if (!cats->names)
+        return -1;
+    for (const char *p = categories; *p;) {
+        size_t n = strcspn(p, ",");
+
+        if (n == 0)
+            return bm_fail(err, BM_EUSAGE, "--categories: '%s' has an empty name", categories);
+        cats->names[cats->n] = bm_format(err, "%.*s", (int)n, p);
+        if (!cats->names[cats->n++])
+            return -1;
+        p += n + (p[n] == ',');
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct cli cli;
+    struct bm_error err = {0};
+    struct state s = {.cli = &cli};
+    struct bm_op op = {.self = &s, .begin = begin};
+
+    cli_parse(&cli, &program, argc, argv);
+    if (!designs.n)
+        cli_usage(&cli, "give the runs' designs with --design");
+    cli.own_steps = true;
+    if (categories ? given_categories(&s.cats, &err) : collect_categories(&s.cats, &err))
+        cli_fail(&cli, &err);
+    cli_run_op(&cli, cli.args, 1, cli.args[1], store, &op, 1);
+    bm_categories_clear(&s.cats);
+    return 0;
+}

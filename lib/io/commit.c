@@ -1,0 +1,243 @@
+#include "io/commit.h"
+
+#include "core/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_OPEN 64
+
+struct bm_commit {
+    char *path, *temp;
+    int fd, slot;
+    bool direct;
+};
+
+/* Paths of the temporaries that exist now; read by the signal handler, so only whole pointers are exchanged. */
+static _Atomic(const char *) open_temps[MAX_OPEN];
+
+static int claim_slot(const char *temp)
+{
+    for (int i = 0; i < MAX_OPEN; i++) {
+        const char *none = NULL;
+
+        if (atomic_compare_exchange_strong(&open_temps[i], &none, temp))
+            return i;
+    }
+    return -1;
+}
+
+void bm_commit_remove_all(void)
+{
+    for (int i = 0; i < MAX_OPEN; i++) {
+        const char *temp = atomic_load(&open_temps[i]);
+
+        if (temp)
+            (void)unlink(temp);
+    }
+}
+
+static void free_commit(struct bm_commit *c)
+{
+    if (c->slot >= 0)
+        atomic_store(&open_temps[c->slot], NULL);
+    if (c->fd > STDERR_FILENO)
+        (void)close(c->fd);
+    free(c->path);
+    free(c->temp);
+    free(c);
+}
+
+static struct bm_commit *open_direct(struct bm_commit *c, int fd, struct bm_error *err)
+{
+    c->direct = true;
+    c->fd = fd;
+    c->temp = bm_strdup(c->path, err);
+    if (c->temp && fd >= 0 && fcntl(fd, F_GETFD) >= 0)
+        return c;
+    if (c->temp)
+        (void)bm_fail_errno(err, c->path, "cannot be opened for writing");
+    free_commit(c);
+    return NULL;
+}
+
+/* ".NAME.PID-N.tmp" beside the target: never the same for two commits, whoever runs them on this machine. */
+static char *temp_name(const char *path, struct bm_error *err)
+{
+    static atomic_uint counter;
+    const char *slash = strrchr(path, '/');
+    int dir = slash ? (int)(slash - path + 1) : 0;
+
+    return bm_format(err, "%.*s.%.200s.%ld-%u.tmp", dir, path, path + dir, (long)getpid(),
+                     atomic_fetch_add(&counter, 1));
+}
+
+static int create_temp(struct bm_commit *c, struct bm_error *err)
+{
+    c->temp = temp_name(c->path, err);
+    if (!c->temp)
+        return -1;
+    c->slot = claim_slot(c->temp);
+    if (c->slot < 0)
+        return bm_fail(err, BM_ESYS, "%s: too many outputs are open at once", c->path);
+    c->fd = open(c->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (c->fd < 0 && errno == EEXIST && unlink(c->temp) == 0) /* left by a killed process that had our number */
+        c->fd = open(c->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (c->fd < 0)
+        return bm_fail_errno(err, c->path, "cannot be created");
+    return 0;
+}
+
+struct bm_commit *bm_commit_open(const char *path, struct bm_error *err)
+{
+    struct bm_commit *c = bm_calloc(1, sizeof *c, "output", err);
+    bool out = !strcmp(path, "-");
+    struct stat st;
+
+    if (!c)
+        return NULL;
+    c->fd = c->slot = -1;
+    c->path = bm_strdup(out ? "standard output" : path, err);
+    if (!c->path)
+        goto fail;
+    if (out)
+        return open_direct(c, STDOUT_FILENO, err);
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        (void)bm_fail(err, BM_ESYS, "%s: is a directory; name a file in it", path);
+        goto fail;
+    }
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return open_direct(c, open(path, O_WRONLY | O_CLOEXEC), err);
+    if (create_temp(c, err) == 0)
+        return c;
+fail:
+    free_commit(c);
+    return NULL;
+}
+
+int bm_commit_fd(const struct bm_commit *c)
+{
+    return c->fd;
+}
+
+const char *bm_commit_temp(const struct bm_commit *c)
+{
+    return c->temp;
+}
+
+const char *bm_commit_path(const struct bm_commit *c)
+{
+    return c->path;
+}
+
+bool bm_commit_direct(const struct bm_commit *c)
+{
+    return c->direct;
+}
+
+/* offset < 0: at the current position. */
+static int write_all(struct bm_commit *c, const unsigned char *p, size_t n, off_t offset, struct bm_error *err)
+{
+    while (n) {
+        ssize_t k = offset < 0 ? write(c->fd, p, n) : pwrite(c->fd, p, n, offset);
+
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k <= 0) {
+            if (k == 0)
+                errno = EIO;
+            return bm_fail_errno(err, c->path, "cannot be written");
+        }
+        p += k;
+        n -= (size_t)k;
+        if (offset >= 0)
+            offset += k;
+    }
+    return 0;
+}
+
+int bm_commit_write(struct bm_commit *c, const void *data, size_t n, struct bm_error *err)
+{
+    return write_all(c, data, n, -1, err);
+}
+
+int bm_commit_write_at(struct bm_commit *c, const void *data, size_t n, size_t offset, struct bm_error *err)
+{
+    return write_all(c, data, n, (off_t)offset, err);
+}
+
+void bm_commit_flush_hint(struct bm_commit *c)
+{
+#ifdef SYNC_FILE_RANGE_WRITE
+    if (!c->direct)
+        (void)sync_file_range(c->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+#else
+    (void)c;
+#endif
+}
+
+static int sync_directory(const char *path, struct bm_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash ? bm_format(err, "%.*s", (int)(slash - path + 1), path) : bm_strdup(".", err);
+    int fd, status = 0;
+
+    if (!dir)
+        return -1;
+    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || (fsync(fd) && errno != EINVAL)) /* some file systems have no fsync of directories */
+        status = bm_fail_errno(err, dir, "the directory cannot be synchronised");
+    if (fd >= 0)
+        (void)close(fd);
+    free(dir);
+    return status;
+}
+
+static int close_checked(struct bm_commit *c, struct bm_error *err)
+{
+    int fd = c->fd;
+
+    c->fd = -1;
+    if (close(fd) && errno != EINTR)
+        return bm_fail_errno(err, c->path, "cannot be closed");
+    return 0;
+}
+
+static int publish(struct bm_commit *c, struct bm_error *err)
+{
+    if (fsync(c->fd))
+        return bm_fail_errno(err, c->path, "cannot be synchronised to the disk");
+    if (close_checked(c, err))
+        return -1;
+    if (rename(c->temp, c->path))
+        return bm_fail_errno(err, c->path, "cannot be put in place");
+    atomic_store(&open_temps[c->slot], NULL);
+    c->slot = -1;
+    return sync_directory(c->path, err);
+}
+
+int bm_commit_done(struct bm_commit *c, struct bm_error *err)
+{
+    int status = c->direct ? close_checked(c, err) : publish(c, err);
+
+    if (status)
+        bm_commit_drop(c);
+    else
+        free_commit(c);
+    return status;
+}
+
+void bm_commit_drop(struct bm_commit *c)
+{
+    if (!c)
+        return;
+    if (!c->direct && c->slot >= 0)
+        (void)unlink(c->temp);
+    free_commit(c);
+}

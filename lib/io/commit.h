@@ -1,0 +1,41 @@
+/* Commit: the one way an artifact gets its final name.
+ *
+ *     struct bm_commit *c = bm_commit_open(path, &err);
+ *     ... write to bm_commit_fd(c) or to the file bm_commit_temp(c) ...
+ *     bm_commit_done(c, &err)      fsync, rename, fsync of the directory
+ *     bm_commit_drop(c)            otherwise: the temporary is removed
+ *
+ * The temporary lies in the target's directory under a private name (".NAME.PID-N.tmp", mode 0666 & ~umask),
+ * so the rename is atomic and a half-written file never stands at the final name. "-" means standard output
+ * and an existing target that is not a regular file (a pipe, /dev/null) is written directly; for both
+ * bm_commit_done only checks what the system still has to say.
+ *
+ * bm_commit_remove_all may be called from a signal handler: it unlinks every temporary that is open.
+ */
+#ifndef BM_IO_COMMIT_H
+#define BM_IO_COMMIT_H
+
+#include "core/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct bm_commit;
+
+struct bm_commit *bm_commit_open(const char *path, struct bm_error *err) BM_MUST_USE;
+int bm_commit_fd(const struct bm_commit *c);           /* open for reading and writing */
+const char *bm_commit_temp(const struct bm_commit *c); /* path of the temporary, or of the target when direct */
+const char *bm_commit_path(const struct bm_commit *c); /* the target as given */
+bool bm_commit_direct(const struct bm_commit *c);      /* a pipe or device: cannot seek, is not renamed */
+
+/* Writes all n bytes at the current offset, or at `offset`, through short writes and EINTR. */
+int bm_commit_write(struct bm_commit *c, const void *data, size_t n, struct bm_error *err) BM_MUST_USE;
+int bm_commit_write_at(struct bm_commit *c, const void *data, size_t n, size_t offset, struct bm_error *err) BM_MUST_USE;
+/* Tells the kernel to start writing back what has been written so far, so that the final fsync finds little left. */
+void bm_commit_flush_hint(struct bm_commit *c);
+
+int bm_commit_done(struct bm_commit *c, struct bm_error *err) BM_MUST_USE; /* frees c on success and on failure */
+void bm_commit_drop(struct bm_commit *c);                                  /* NULL is fine */
+void bm_commit_remove_all(void);                                           /* async-signal-safe */
+
+#endif

@@ -1,0 +1,697 @@
+#include "io/hdf5.h"
+
+#include "io/commit.h"
+
+#include <hdf5.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct bm_h5 {
+    hid_t id;
+    char *name; /* for messages */
+};
+
+struct bm_h5_tiles {
+    hid_t id;
+    const char *name; /* the file's */
+};
+
+static pthread_mutex_t h5_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t h5_once = PTHREAD_ONCE_INIT;
+
+/* HDF5's own exit handlers would try once more to write a file that has failed; its error printer would print. */
+static void start_library(void)
+{
+    (void)H5dont_atexit();
+    (void)H5open();
+    (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    (void)H5PLset_loading_state(0);
+}
+
+static void lock(void)
+{
+    (void)pthread_once(&h5_once, start_library);
+    (void)pthread_mutex_lock(&h5_lock);
+}
+
+static void unlock(void)
+{
+    (void)pthread_mutex_unlock(&h5_lock);
+}
+
+const char *bm_hdf5_version(char text[32])
+{
+    unsigned a = 0, b = 0, c = 0;
+
+    lock();
+    (void)H5get_libversion(&a, &b, &c);
+    unlock();
+    (void)snprintf(text, 32, "%u.%u.%u", a, b, c);
+    return text;
+}
+
+static herr_t keep_deepest(unsigned n, const H5E_error2_t *e, void *out)
+{
+    (void)n;
+    if (e->desc && *e->desc)
+        (void)snprintf(out, 160, "%s", e->desc);
+    return 0;
+}
+
+static int fail(struct bm_error *err, const char *file, const char *what)
+{
+    char why[160] = "no reason given";
+
+    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_deepest, why);
+    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, keep_deepest, why);
+    return bm_fail(err, BM_EDATA, "%s: %s (HDF5: %s); the disk is full or the file is damaged", file, what, why);
+}
+
+static hid_t native(enum bm_dtype t)
+{
+    switch (t) {
+    case BM_I8:
+        return H5T_STD_I8LE;
+    case BM_U8:
+        return H5T_STD_U8LE;
+    case BM_I16:
+        return H5T_STD_I16LE;
+    case BM_U16:
+        return H5T_STD_U16LE;
+    case BM_I32:
+        return H5T_STD_I32LE;
+    case BM_U32:
+        return H5T_STD_U32LE;
+    case BM_I64:
+        return H5T_STD_I64LE;
+    case BM_U64:
+        return H5T_STD_U64LE;
+    case BM_F64:
+        return H5T_IEEE_F64LE;
+    default:
+        return H5T_IEEE_F32LE;
+    }
+}
+
+/* A type handle to be closed. float16 is built as h5py and numpy build it: IEEE binary16 made from binary32. */
+static hid_t make_type(enum bm_dtype t)
+{
+    hid_t id = H5Tcopy(native(t));
+
+    if (t == BM_F16 && (H5Tset_fields(id, 15, 10, 5, 0, 10) < 0 || H5Tset_size(id, 2) < 0 || H5Tset_ebias(id, 15) < 0)) {
+        (void)H5Tclose(id);
+        return H5I_INVALID_HID;
+    }
+    return id;
+}
+
+static hid_t make_field(const struct bm_h5_field *f)
+{
+    hsize_t n = f->count;
+    hid_t base, id;
+
+    if (f->text) {
+        id = H5Tcopy(H5T_C_S1);
+        (void)H5Tset_size(id, f->count);
+        (void)H5Tset_strpad(id, H5T_STR_NULLPAD);
+        return id;
+    }
+    base = make_type(f->dtype);
+    if (f->count == 1)
+        return base;
+    id = H5Tarray_create2(base, 1, &n);
+    (void)H5Tclose(base);
+    return id;
+}
+
+static hid_t make_record(const struct bm_h5_record *type)
+{
+    hid_t id;
+
+    if (type->nfields == 1 && !type->fields[0].name)
+        return make_field(&type->fields[0]);
+    id = H5Tcreate(H5T_COMPOUND, type->size);
+    for (size_t i = 0; i < type->nfields; i++) {
+        hid_t field = make_field(&type->fields[i]);
+
+        if (H5Tinsert(id, type->fields[i].name, type->fields[i].offset, field) < 0) {
+            (void)H5Tclose(field);
+            (void)H5Tclose(id);
+            return H5I_INVALID_HID;
+        }
+        (void)H5Tclose(field);
+    }
+    return id;
+}
+
+static struct bm_h5 *new_file(const char *name, struct bm_error *err)
+{
+    struct bm_h5 *f = bm_calloc(1, sizeof *f, "file", err);
+
+    if (!f)
+        return NULL;
+    f->id = H5I_INVALID_HID;
+    f->name = bm_strdup(name, err);
+    if (f->name)
+        return f;
+    free(f);
+    return NULL;
+}
+
+void bm_h5_abandon(struct bm_h5 *f)
+{
+    if (!f)
+        return;
+    free(f->name);
+    free(f);
+}
+
+static hid_t access_list(void)
+{
+    hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
+
+    (void)H5Pset_libver_bounds(fapl, H5F_LIBVER_V110, H5F_LIBVER_V110);
+    (void)H5Pset_fclose_degree(fapl, H5F_CLOSE_STRONG);
+#if H5_VERSION_GE(1, 10, 7)
+    (void)H5Pset_file_locking(fapl, 0, 1);
+#endif
+    return fapl;
+}
+
+struct bm_h5 *bm_h5_create(const char *path, const char *shown_as, struct bm_error *err)
+{
+    struct bm_h5 *f = new_file(shown_as, err);
+    hid_t fapl;
+
+    if (!f)
+        return NULL;
+    lock();
+    fapl = access_list();
+    f->id = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, fapl);
+    if (f->id < 0)
+        (void)fail(err, shown_as, "cannot be created");
+    (void)H5Pclose(fapl);
+    unlock();
+    if (f->id >= 0)
+        return f;
+    bm_h5_abandon(f);
+    return NULL;
+}
+
+struct bm_h5 *bm_h5_open(const char *path, struct bm_error *err)
+{
+    struct bm_h5 *f = new_file(path, err);
+    hid_t fapl;
+
+    if (!f)
+        return NULL;
+    lock();
+    fapl = access_list();
+    f->id = H5Fopen(path, H5F_ACC_RDONLY, fapl);
+    if (f->id < 0)
+        (void)fail(err, path, "cannot be opened as HDF5");
+    (void)H5Pclose(fapl);
+    unlock();
+    if (f->id >= 0)
+        return f;
+    bm_h5_abandon(f);
+    return NULL;
+}
+
+int bm_h5_close(struct bm_h5 *f, struct bm_error *err)
+{
+    int status;
+
+    lock();
+    status = H5Fclose(f->id) < 0 ? fail(err, f->name, "cannot be closed") : 0;
+    unlock();
+    if (!status)
+        bm_h5_abandon(f);
+    return status;
+}
+
+int bm_h5_make_group(struct bm_h5 *f, const char *name, struct bm_error *err)
+{
+    hid_t id;
+    int status;
+
+    lock();
+    id = H5Gcreate2(f->id, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    status = id < 0 || H5Gclose(id) < 0 ? fail(err, f->name, "a group cannot be written") : 0;
+    unlock();
+    return status;
+}
+
+static int put_attr(struct bm_h5 *f, const char *name, hid_t type, hid_t space, const void *data, struct bm_error *err)
+{
+    hid_t id = H5Acreate2(f->id, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    int bad = id < 0 || H5Awrite(id, type, data) < 0;
+
+    if (id >= 0 && H5Aclose(id) < 0)
+        bad = 1;
+    return bad ? fail(err, f->name, "an attribute cannot be written") : 0;
+}
+
+int bm_h5_put_attr_text(struct bm_h5 *f, const char *name, const char *text, struct bm_error *err)
+{
+    hid_t type, space;
+    int status;
+
+    lock();
+    type = H5Tcopy(H5T_C_S1);
+    (void)H5Tset_size(type, strlen(text) + 1);
+    (void)H5Tset_cset(type, H5T_CSET_UTF8);
+    space = H5Screate(H5S_SCALAR);
+    status = put_attr(f, name, type, space, text, err);
+    (void)H5Sclose(space);
+    (void)H5Tclose(type);
+    unlock();
+    return status;
+}
+
+int bm_h5_put_attr_reals(struct bm_h5 *f, const char *name, size_t ndim, const size_t *shape, const double *values,
+                         struct bm_error *err)
+{
+    hsize_t dims[4] = {0};
+    hid_t space;
+    int status;
+
+    for (size_t i = 0; i < ndim; i++)
+        dims[i] = shape[i];
+    lock();
+    space = ndim ? H5Screate_simple((int)ndim, dims, NULL) : H5Screate(H5S_SCALAR);
+    status = put_attr(f, name, H5T_IEEE_F64LE, space, values, err);
+    (void)H5Sclose(space);
+    unlock();
+    return status;
+}
+
+int bm_h5_has_attr(struct bm_h5 *f, const char *name)
+{
+    int has;
+
+    lock();
+    has = H5Aexists(f->id, name) > 0;
+    unlock();
+    return has;
+}
+
+#define ARRAY_CHUNK (1u << 20)
+
+static hid_t array_list(size_t n)
+{
+    hid_t dcpl = H5Pcreate(H5P_DATASET_CREATE);
+    hsize_t chunk = n < ARRAY_CHUNK ? n : ARRAY_CHUNK;
+
+    (void)H5Pset_obj_track_times(dcpl, 0);
+    if (n) {
+        (void)H5Pset_chunk(dcpl, 1, &chunk);
+        (void)H5Pset_fletcher32(dcpl);
+    }
+    return dcpl;
+}
+
+int bm_h5_put_array(struct bm_h5 *f, const char *name, const struct bm_h5_record *type, size_t n, const void *data,
+                    struct bm_error *err)
+{
+    hsize_t dim = n;
+    hid_t t, space, dcpl, id;
+    int bad;
+
+    lock();
+    t = make_record(type);
+    space = H5Screate_simple(1, &dim, NULL);
+    dcpl = array_list(n);
+    id = H5Dcreate2(f->id, name, t, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
+    bad = id < 0 || (n && H5Dwrite(id, t, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0);
+    if (id >= 0 && H5Dclose(id) < 0)
+        bad = 1;
+    if (bad)
+        (void)fail(err, f->name, "an array cannot be written");
+    (void)H5Pclose(dcpl);
+    (void)H5Sclose(space);
+    (void)H5Tclose(t);
+    unlock();
+    return bad ? -1 : 0;
+}
+
+/* Opens "a/b/c" only if every component is a hard link. */
+static hid_t open_dataset(struct bm_h5 *f, const char *name, struct bm_error *err)
+{
+    char part[128];
+    H5L_info_t info;
+    hid_t id;
+
+    for (const char *p = name; p; p = strchr(p + 1, '/')) {
+        const char *end = strchr(p + 1, '/');
+
+        (void)snprintf(part, sizeof part, "%.*s", (int)(end ? end - name : (long)strlen(name)), name);
+        if (H5Lget_info(f->id, part, &info, H5P_DEFAULT) < 0) {
+            (void)bm_fail(err, BM_EDATA, "%s: has no %s; it is not a complete series file", f->name, part);
+            return H5I_INVALID_HID;
+        }
+        if (info.type != H5L_TYPE_HARD) {
+            (void)bm_fail(err, BM_EDATA, "%s: %s is a link to somewhere else; such files are refused", f->name, part);
+            return H5I_INVALID_HID;
+        }
+    }
+    id = H5Dopen2(f->id, name, H5P_DEFAULT);
+    if (id < 0)
+        (void)fail(err, f->name, "a dataset cannot be opened");
+    return id;
+}
+
+static int stored_inside(hid_t id)
+{
+    hid_t dcpl = H5Dget_create_plist(id);
+    H5D_layout_t layout = H5Pget_layout(dcpl);
+    int inside = layout == H5D_CHUNKED || (layout == H5D_CONTIGUOUS && H5Pget_external_count(dcpl) == 0);
+
+    (void)H5Pclose(dcpl);
+    return inside;
+}
+
+static int array_length(struct bm_h5 *f, hid_t id, const char *name, size_t size, size_t *n, struct bm_error *err)
+{
+    hid_t space = H5Dget_space(id);
+    hsize_t dim = 0;
+    int good = stored_inside(id) && H5Sget_simple_extent_ndims(space) == 1;
+
+    if (good)
+        good = H5Sget_simple_extent_dims(space, &dim, NULL) == 1 && (dim == 0 || H5Dget_storage_size(id) / size >= dim);
+    (void)H5Sclose(space);
+    *n = (size_t)dim;
+    return good ? 0 : bm_fail(err, BM_EDATA, "%s: %s is not stored as a series file stores it", f->name, name);
+}
+
+int bm_h5_array_length(struct bm_h5 *f, const char *name, size_t size, size_t *n, struct bm_error *err)
+{
+    hid_t id;
+    int status = -1;
+
+    lock();
+    id = open_dataset(f, name, err);
+    if (id >= 0) {
+        status = array_length(f, id, name, size, n, err);
+        (void)H5Dclose(id);
+    }
+    unlock();
+    return status;
+}
+
+int bm_h5_get_array(struct bm_h5 *f, const char *name, const struct bm_h5_record *type, size_t n, void *data,
+                    struct bm_error *err)
+{
+    size_t have = 0;
+    hid_t id, t = H5I_INVALID_HID;
+    int status = -1;
+
+    lock();
+    id = open_dataset(f, name, err);
+    if (id >= 0 && array_length(f, id, name, type->size, &have, err) == 0) {
+        t = make_record(type);
+        if (have != n)
+            (void)bm_fail(err, BM_EDATA, "%s: %s has %zu entries where %zu are due", f->name, name, have, n);
+        else if (n && H5Dread(id, t, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
+            (void)fail(err, f->name, "an array cannot be read");
+        else
+            status = 0;
+        (void)H5Tclose(t);
+    }
+    if (id >= 0)
+        (void)H5Dclose(id);
+    unlock();
+    return status;
+}
+
+static hid_t tile_list(size_t itemsize, size_t rows, size_t chunk_cols, bool deflate)
+{
+    hid_t dcpl = H5Pcreate(H5P_DATASET_CREATE);
+    hsize_t chunk[2] = {rows, chunk_cols};
+
+    (void)H5Pset_obj_track_times(dcpl, 0);
+    (void)H5Pset_chunk(dcpl, 2, chunk);
+    (void)H5Pset_fill_time(dcpl, H5D_FILL_TIME_NEVER);
+    if (deflate && itemsize > 1)
+        (void)H5Pset_shuffle(dcpl);
+    if (deflate)
+        (void)H5Pset_deflate(dcpl, 1);
+    return dcpl;
+}
+
+static struct bm_h5_tiles *new_tiles(struct bm_h5 *f, hid_t id, struct bm_error *err)
+{
+    struct bm_h5_tiles *t = id < 0 ? NULL : bm_calloc(1, sizeof *t, "tiles", err);
+
+    if (t) {
+        t->id = id;
+        t->name = f->name;
+    } else if (id >= 0) {
+        (void)H5Dclose(id);
+    }
+    return t;
+}
+
+struct bm_h5_tiles *bm_h5_create_tiles(struct bm_h5 *f, const char *name, enum bm_dtype dtype, size_t rows, size_t cols,
+                                       size_t chunk_cols, bool deflate, struct bm_error *err)
+{
+    hsize_t dims[2] = {rows, cols};
+    struct bm_h5_tiles *t;
+    hid_t type, space, dcpl, id;
+
+    lock();
+    type = make_type(dtype);
+    space = H5Screate_simple(2, dims, NULL);
+    dcpl = tile_list(bm_dtype_size(dtype), rows, chunk_cols, deflate);
+    id = H5Dcreate2(f->id, name, type, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
+    if (id < 0)
+        (void)fail(err, f->name, "a dataset cannot be written");
+    t = new_tiles(f, id, err);
+    (void)H5Pclose(dcpl);
+    (void)H5Sclose(space);
+    (void)H5Tclose(type);
+    unlock();
+    return t;
+}
+
+/* The filters must be none, deflate, or shuffle and deflate. */
+static int filters_known(hid_t dcpl, size_t itemsize, bool *deflate)
+{
+    int n = H5Pget_nfilters(dcpl);
+    H5Z_filter_t want[2] = {H5Z_FILTER_SHUFFLE, H5Z_FILTER_DEFLATE};
+    int skip = itemsize == 1;
+
+    *deflate = n > 0;
+    if (n != 0 && n != 2 - skip)
+        return 0;
+    for (int i = 0; i < n; i++) {
+        unsigned flags, config;
+        size_t nvalues = 0;
+
+        if (H5Pget_filter2(dcpl, (unsigned)i, &flags, &nvalues, NULL, 0, NULL, &config) != want[i + skip])
+            return 0;
+    }
+    return 1;
+}
+
+static int tiles_as_expected(hid_t id, enum bm_dtype dtype, const hsize_t dims[2], const hsize_t chunk[2], bool *deflate)
+{
+    hid_t space = H5Dget_space(id), type = H5Dget_type(id), dcpl = H5Dget_create_plist(id), want = make_type(dtype);
+    hsize_t have_dims[2] = {0, 0}, have_chunk[2] = {0, 0};
+    int good = H5Sget_simple_extent_ndims(space) == 2 && H5Pget_layout(dcpl) == H5D_CHUNKED && H5Tequal(type, want) > 0;
+
+    good = good && H5Sget_simple_extent_dims(space, have_dims, NULL) == 2 && H5Pget_chunk(dcpl, 2, have_chunk) == 2;
+    good = good && !memcmp(have_dims, dims, sizeof have_dims) && !memcmp(have_chunk, chunk, sizeof have_chunk);
+    good = good && filters_known(dcpl, bm_dtype_size(dtype), deflate);
+    (void)H5Tclose(want);
+    (void)H5Pclose(dcpl);
+    (void)H5Tclose(type);
+    (void)H5Sclose(space);
+    return good;
+}
+
+struct bm_h5_tiles *bm_h5_open_tiles(struct bm_h5 *f, const char *name, enum bm_dtype dtype, size_t rows, size_t cols,
+                                     size_t chunk_cols, bool *deflate, struct bm_error *err)
+{
+    hsize_t dims[2] = {rows, cols}, chunk[2] = {rows, chunk_cols};
+    struct bm_h5_tiles *t = NULL;
+    hid_t id;
+
+    lock();
+    id = open_dataset(f, name, err);
+    if (id >= 0 && !tiles_as_expected(id, dtype, dims, chunk, deflate)) {
+        (void)bm_fail(err, BM_EDATA, "%s: %s is not stored as its header says; the file is damaged", f->name, name);
+        (void)H5Dclose(id);
+        id = H5I_INVALID_HID;
+    }
+    t = new_tiles(f, id, err);
+    unlock();
+    return t;
+}
+
+int bm_h5_write_tile(struct bm_h5_tiles *t, size_t first, uint32_t filter_mask, const void *data, size_t n,
+                     struct bm_error *err)
+{
+    hsize_t at[2] = {0, first};
+    int status;
+
+    lock();
+    status = H5Dwrite_chunk(t->id, H5P_DEFAULT, filter_mask, at, n, data) < 0 ? fail(err, t->name, "cannot be written")
+                                                                               : 0;
+    unlock();
+    return status;
+}
+
+int bm_h5_read_tile(struct bm_h5_tiles *t, size_t first, size_t most, uint32_t *filter_mask, struct bm_buf *out,
+                    struct bm_error *err)
+{
+    hsize_t at[2] = {0, first}, n = 0;
+    int status = -1;
+
+    lock();
+    if (H5Dget_chunk_storage_size(t->id, at, &n) < 0 || n == 0)
+        (void)bm_fail(err, BM_EDATA, "%s: a tile is missing (column %zu); build the file again", t->name, first);
+    else if (n > most)
+        (void)bm_fail(err, BM_EDATA, "%s: a tile claims %llu bytes; the file is damaged", t->name, (unsigned long long)n);
+    else if (bm_buf_resize(out, (size_t)n, err) == 0)
+        status = H5Dread_chunk(t->id, H5P_DEFAULT, at, filter_mask, out->data) < 0
+                     ? fail(err, t->name, "a tile cannot be read")
+                     : 0;
+    unlock();
+    return status;
+}
+
+size_t bm_h5_tile_stored(struct bm_h5_tiles *t, size_t first)
+{
+    hsize_t at[2] = {0, first}, n = 0;
+
+    lock();
+    if (H5Dget_chunk_storage_size(t->id, at, &n) < 0)
+        n = 0;
+    unlock();
+    return (size_t)n;
+}
+
+void bm_h5_close_tiles(struct bm_h5_tiles *t)
+{
+    if (!t)
+        return;
+    lock();
+    (void)H5Dclose(t->id);
+    unlock();
+    free(t);
+}
+
+static int map_sources(hid_t dcpl, hid_t space, size_t cols, size_t n, char *const *sources, const size_t *rows)
+{
+    hsize_t start[2] = {0, 0};
+    int bad = 0;
+
+    for (size_t i = 0; i < n && !bad; i++) {
+        hsize_t count[2] = {rows[i], cols};
+        hid_t part = H5Screate_simple(2, count, NULL);
+
+        bad = H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
+              H5Pset_virtual(dcpl, space, ".", sources[i], part) < 0;
+        (void)H5Sclose(part);
+        start[0] += rows[i];
+    }
+    return bad;
+}
+
+int bm_h5_put_virtual(struct bm_h5 *f, const char *name, enum bm_dtype dtype, size_t cols, size_t n,
+                      char *const *sources, const size_t *rows, struct bm_error *err)
+{
+    hsize_t dims[2] = {0, cols};
+    hid_t type, space, dcpl, id = H5I_INVALID_HID;
+    int bad;
+
+    for (size_t i = 0; i < n; i++)
+        dims[0] += rows[i];
+    lock();
+    type = make_type(dtype);
+    space = H5Screate_simple(2, dims, NULL);
+    dcpl = H5Pcreate(H5P_DATASET_CREATE);
+    (void)H5Pset_obj_track_times(dcpl, 0);
+    bad = map_sources(dcpl, space, cols, n, sources, rows);
+    if (!bad) {
+        (void)H5Sselect_all(space);
+        id = H5Dcreate2(f->id, name, type, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
+    }
+    if (id < 0 || H5Dclose(id) < 0)
+        bad = fail(err, f->name, "the view of all runs cannot be written");
+    (void)H5Pclose(dcpl);
+    (void)H5Sclose(space);
+    (void)H5Tclose(type);
+    unlock();
+    return bad ? -1 : 0;
+}
+
+static int write_picture(hid_t id, size_t i, const hsize_t dims[4], const unsigned char *picture)
+{
+    hsize_t start[4] = {i, 0, 0, 0}, count[4] = {1, dims[1], dims[2], dims[3]};
+    hid_t file = H5Dget_space(id), mem = H5Screate_simple(4, count, NULL);
+    int bad = H5Sselect_hyperslab(file, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
+              H5Dwrite(id, H5T_STD_U8LE, mem, file, H5P_DEFAULT, picture) < 0;
+
+    (void)H5Sclose(mem);
+    (void)H5Sclose(file);
+    return bad;
+}
+
+static hid_t create_brick(struct bm_h5 *f, const char *name, const hsize_t dims[4], struct bm_error *err)
+{
+    hsize_t chunk[4] = {1, dims[1], dims[2], dims[3]};
+    hid_t space, dcpl, id;
+
+    lock();
+    space = H5Screate_simple(4, dims, NULL);
+    dcpl = H5Pcreate(H5P_DATASET_CREATE);
+    (void)H5Pset_obj_track_times(dcpl, 0);
+    (void)H5Pset_chunk(dcpl, 4, chunk);
+    (void)H5Pset_deflate(dcpl, 1);
+    id = H5Dcreate2(f->id, name, H5T_STD_U8LE, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
+    if (id < 0)
+        (void)fail(err, f->name, "a dataset cannot be written");
+    (void)H5Pclose(dcpl);
+    (void)H5Sclose(space);
+    unlock();
+    return id;
+}
+
+static int fill_brick(struct bm_h5 *f, hid_t id, const hsize_t dims[4],
+                      int (*fill)(void *self, size_t i, unsigned char *picture, struct bm_error *err), void *self,
+                      struct bm_error *err)
+{
+    unsigned char *picture = bm_alloc((size_t)(dims[1] * dims[2]), (size_t)dims[3], "picture", err);
+    int status = picture ? 0 : -1;
+
+    for (size_t i = 0; i < dims[0] && !status; i++) {
+        status = fill(self, i, picture, err);
+        lock();
+        if (!status && write_picture(id, i, dims, picture))
+            status = fail(err, f->name, "a picture cannot be written");
+        unlock();
+    }
+    free(picture);
+    return status;
+}
+
+int bm_hdf5_write_pictures(const char *path, const char *name, size_t n, size_t h, size_t w, size_t c,
+                           int (*fill)(void *self, size_t i, unsigned char *picture, struct bm_error *err), void *self,
+                           struct bm_error *err)
+{
+    const hsize_t dims[4] = {n, h, w, c};
+    struct bm_commit *commit = bm_commit_open(path, err);
+    struct bm_h5 *f = commit ? bm_h5_create(bm_commit_temp(commit), path, err) : NULL;
+    hid_t id = f ? create_brick(f, name, dims, err) : H5I_INVALID_HID;
+
+    if (id < 0 || fill_brick(f, id, dims, fill, self, err) || bm_h5_close(f, err)) {
+        bm_h5_abandon(f);
+        bm_commit_drop(commit);
+        return -1;
+    }
+    return bm_commit_done(commit, err);
+}

@@ -1,0 +1,253 @@
+#include "io/nifti.h"
+
+#include "io/niftiheader.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct bm_nifti {
+    struct bm_nifti_info info;
+    struct bm_bytes *data; /* at the next volume */
+    size_t sample, volume_bytes, next;
+};
+
+/* ---- opening ---- */
+
+static bool ends_with(const char *s, const char *tail)
+{
+    size_t n = strlen(s), m = strlen(tail);
+
+    return n > m && strcmp(s + n - m, tail) == 0;
+}
+
+/* The other half of a pair: path with its ending replaced by `ending` or that plus ".gz", whichever exists, in the
+ * style of the name given first. NULL if path has none of the endings of a pair. */
+static char *other_half(const char *path, const char *from, const char *ending, struct bm_error *err)
+{
+    char gz_from[8];
+    (void)snprintf(gz_from, sizeof gz_from, "%s.gz", from);
+    bool gz = ends_with(path, gz_from);
+    size_t stem = strlen(path) - strlen(gz ? gz_from : from);
+
+    for (int i = 0; i < 2; i++) {
+        char *name = bm_format(err, "%.*s%s%s", (int)stem, path, ending, (i == 0) == gz ? ".gz" : "");
+        if (!name || access(name, F_OK) == 0)
+            return name;
+        free(name);
+    }
+    (void)bm_fail(err, BM_EDATA, "%s: the other half of the pair, %.*s%s or %.*s%s.gz, is missing; put it beside",
+                  path, (int)stem, path, ending, (int)stem, path, ending);
+    return NULL;
+}
+
+static bool is_named(const char *path, const char *plain, const char *gz)
+{
+    return ends_with(path, plain) || ends_with(path, gz);
+}
+
+/* Leaves the header file, whose checksums count too, for the file with the samples. */
+static int switch_to_image(struct bm_nifti *n, const char *path, struct bm_error *err)
+{
+    if (!is_named(path, ".hdr", ".hdr.gz"))
+        return bm_fail(err, BM_EDATA, "%s: is the header half of a pair, but not named .hdr; rename it and its .img",
+                       path);
+    if (bm_bytes_finish(n->data, NULL, err))
+        return -1;
+    char *image = other_half(path, ".hdr", ".img", err);
+    if (!image)
+        return -1;
+    bm_bytes_close(n->data);
+    n->data = bm_bytes_open(image, err);
+    free(image);
+    return n->data ? 0 : -1;
+}
+
+/* Nothing is allocated for, or promised of, data that the file cannot hold. */
+static int check_length(const struct bm_nifti *n, uint64_t offset, struct bm_error *err)
+{
+    uint64_t need;
+
+    if (__builtin_mul_overflow((uint64_t)n->volume_bytes, (uint64_t)n->info.volumes, &need) ||
+        __builtin_add_overflow(need, offset, &need) || need > (uint64_t)INT64_MAX)
+        return bm_fail(err, BM_EDATA, "%s: the NIfTI header claims more data than any file can hold; fetch it again",
+                       bm_bytes_name(n->data));
+    if (!bm_bytes_may_hold(n->data, need))
+        return bm_fail(err, BM_EDATA,
+                       "%s: the file has %" PRId64 " bytes%s, too few for the %" PRIu64
+                       " that its NIfTI header claims; fetch it again",
+                       bm_bytes_name(n->data), bm_bytes_raw_size(n->data), bm_bytes_gzip(n->data) ? " (gzip)" : "",
+                       need);
+    return 0;
+}
+
+static int open_header(struct bm_nifti *n, const char *path, struct bm_error *err)
+{
+    uint64_t offset;
+
+    n->data = bm_bytes_open(path, err);
+    if (!n->data)
+        return -1;
+    if (bm_nifti_read_header(n->data, &n->info, &offset, err) || (n->info.pair && switch_to_image(n, path, err)))
+        return -1;
+    n->sample = bm_dtype_size(n->info.dtype);
+    if (bm_mul(bm_grid_voxels(&n->info.grid), n->sample, &n->volume_bytes, bm_bytes_name(n->data), err) ||
+        check_length(n, offset, err))
+        return -1;
+    return bm_bytes_skip(n->data, offset - bm_bytes_count(n->data), err);
+}
+
+struct bm_nifti *bm_nifti_open(const char *path, struct bm_error *err)
+{
+    struct bm_nifti *n = bm_calloc(1, sizeof *n, path, err);
+    bool image = is_named(path, ".img", ".img.gz");
+    char *header = image && n ? other_half(path, ".img", ".hdr", err) : NULL;
+
+    if (n && (!image || header) && open_header(n, image ? header : path, err) == 0) {
+        free(header);
+        return n;
+    }
+    free(header);
+    bm_nifti_close(n);
+    return NULL;
+}
+
+void bm_nifti_close(struct bm_nifti *n)
+{
+    if (!n)
+        return;
+    bm_bytes_close(n->data);
+    free(n);
+}
+
+const struct bm_nifti_info *bm_nifti_info(const struct bm_nifti *n)
+{
+    return &n->info;
+}
+
+size_t bm_nifti_volume_bytes(const struct bm_nifti *n)
+{
+    return n->volume_bytes;
+}
+
+uint32_t bm_nifti_crc32(const struct bm_nifti *n)
+{
+    return bm_bytes_crc32(n->data);
+}
+
+uint64_t bm_nifti_bytes(const struct bm_nifti *n)
+{
+    return bm_bytes_count(n->data);
+}
+
+uint64_t bm_nifti_raw_count(const struct bm_nifti *n)
+{
+    return bm_bytes_raw_count(n->data);
+}
+
+/* ---- samples ---- */
+
+static void swap_samples(unsigned char *p, size_t size, size_t n)
+{
+    for (size_t i = 0; i < n; i++, p += size)
+        for (size_t a = 0, z = size - 1; a < z; a++, z--) {
+            unsigned char t = p[a];
+            p[a] = p[z];
+            p[z] = t;
+        }
+}
+
+static int ends_in_volume(const struct bm_nifti *n, size_t volume, struct bm_error *err)
+{
+    return bm_fail(err, BM_EDATA, "%s: ends within volume %zu of %zu; the file is truncated, fetch it again",
+                   bm_bytes_name(n->data), volume + 1, n->info.volumes);
+}
+
+int bm_nifti_next(struct bm_nifti *n, void *buf, struct bm_error *err)
+{
+    if (n->next == n->info.volumes)
+        return 0;
+    long long got = bm_bytes_read(n->data, buf, n->volume_bytes, err);
+    if (got < 0)
+        return -1;
+    if ((size_t)got < n->volume_bytes)
+        return ends_in_volume(n, n->next, err);
+    if (n->info.big_endian)
+        swap_samples(buf, n->sample, n->volume_bytes / n->sample);
+    n->next++;
+    return 1;
+}
+
+int bm_nifti_finish(struct bm_nifti *n, size_t *skipped, uint64_t *trailing, struct bm_error *err)
+{
+    uint64_t due = (uint64_t)(n->info.volumes - n->next) * n->volume_bytes, left;
+
+    if (bm_bytes_finish(n->data, &left, err))
+        return -1;
+    if (left < due)
+        return ends_in_volume(n, n->next + (size_t)(left / n->volume_bytes), err);
+    if (left - due >= n->volume_bytes)
+        return bm_fail(err, BM_EDATA,
+                       "%s: %" PRIu64
+                       " bytes follow the %zu volumes that the header names; the header is wrong or the "
+                       "file is not what it seems",
+                       bm_bytes_name(n->data), left - due, n->info.volumes);
+    if (skipped)
+        *skipped = n->info.volumes - n->next;
+    if (trailing)
+        *trailing = left - due;
+    n->next = n->info.volumes;
+    return 0;
+}
+
+/* Column-major samples to scaled doubles in C order. */
+static void to_c_order(double *dst, const unsigned char *src, const struct bm_nifti_info *info, double *line)
+{
+    size_t nx = (size_t)info->grid.dims[0], ny = (size_t)info->grid.dims[1], nz = (size_t)info->grid.dims[2];
+    size_t size = bm_dtype_size(info->dtype);
+
+    for (size_t z = 0; z < nz; z++)
+        for (size_t y = 0; y < ny; y++) {
+            bm_to_double(line, src + (z * ny + y) * nx * size, info->dtype, nx);
+            for (size_t x = 0; x < nx; x++)
+                dst[(x * ny + y) * nz + z] = info->slope * line[x] + info->inter;
+        }
+}
+
+static int read_only_volume(struct bm_nifti *n, double **values, struct bm_error *err)
+{
+    const char *name = bm_bytes_name(n->data);
+    size_t voxels = bm_grid_voxels(&n->info.grid);
+
+    if (n->info.volumes != 1)
+        return bm_fail(err, BM_EDATA, "%s: holds %zu volumes where one is wanted; name a 3-D file", name,
+                       n->info.volumes);
+    unsigned char *samples = bm_alloc(n->volume_bytes, 1, name, err);
+    double *line = bm_alloc((size_t)n->info.grid.dims[0], sizeof *line, name, err);
+    double *v = bm_alloc(voxels, sizeof *v, name, err);
+    int rc = -1;
+    if (samples && line && v && bm_nifti_next(n, samples, err) == 1 && bm_nifti_finish(n, NULL, NULL, err) == 0) {
+        to_c_order(v, samples, &n->info, line);
+        *values = v;
+        rc = 0;
+    }
+    free(samples);
+    free(line);
+    if (rc)
+        free(v);
+    return rc;
+}
+
+int bm_nifti_read_volume(const char *path, struct bm_grid *grid, double **values, struct bm_error *err)
+{
+    struct bm_nifti *n = bm_nifti_open(path, err);
+
+    if (!n)
+        return -1;
+    int rc = read_only_volume(n, values, err);
+    *grid = n->info.grid;
+    bm_nifti_close(n);
+    return rc;
+}

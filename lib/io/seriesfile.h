@@ -1,0 +1,16 @@
+/* Series files (.h5): a series in HDF5, chunk = tile (layout: docs/formats.md).
+ *
+ * All runs of a file have the same voxels and grid, so that h5py users see one matrix at /fmri. Tiles are stored
+ * as HDF5's own filters would store them, but packed and unpacked here, in parallel, and carry a CRC-32 that every
+ * read checks.
+ */
+#ifndef BM_IO_SERIESFILE_H
+#define BM_IO_SERIESFILE_H
+
+#include "core/series.h"
+
+struct bm_source *bm_seriesfile_source(const char *path, struct bm_error *err) BM_MUST_USE;
+/* `deflate`: byte shuffle + deflate; otherwise plain. */
+struct bm_sink *bm_seriesfile_sink(const char *path, bool deflate, struct bm_error *err) BM_MUST_USE;
+
+#endif

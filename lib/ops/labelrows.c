@@ -1,0 +1,48 @@
+#include "ops/labelrows.h"
+
+#include <math.h>
+#include <string.h>
+
+int64_t bm_delay_rows(double offset, double tr)
+{
+    return (int64_t)nearbyint(offset / tr); /* the default rounding mode: ties to even */
+}
+
+int64_t bm_onset_row(double seconds, double tr)
+{
+    return (int64_t)floor(seconds / tr + 0.5);
+}
+
+static void push(int32_t *history, size_t n, int32_t id)
+{
+    memmove(history, history + 1, (n - 1) * sizeof *history);
+    history[n - 1] = id;
+}
+
+void bm_label_rows(struct bm_rows *rows, const struct bm_presentation *shown, size_t n, int64_t shift, bool merge,
+                   int subject, int session, int run, int32_t *scratch)
+{
+    struct bm_row row = {.stimulus_history = scratch,
+                         .subject_idx = (int16_t)subject,
+                         .session = (int16_t)session,
+                         .run = (int16_t)run,
+                         .trial = -1,
+                         .stimulus = -1};
+    size_t next = 0;
+    int64_t until = INT64_MIN; /* first row that the latest stimulus no longer covers */
+
+    for (size_t i = 0; i < rows->history; i++)
+        scratch[i] = -1;
+    for (size_t t = 0; t < rows->n; t++) {
+        for (; next < n && shown[next].first + shift <= (int64_t)t; next++) {
+            if (!merge || row.trial < 0 || scratch[rows->history - 1] != shown[next].id) {
+                push(scratch, rows->history, shown[next].id);
+                row.trial++;
+            }
+            until = shown[next].first + shift + shown[next].rows;
+        }
+        row.stimulus = (int64_t)t < until ? scratch[rows->history - 1] : -1;
+        row.time = (float)t;
+        bm_row_put(rows, t, &row);
+    }
+}

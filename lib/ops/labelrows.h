@@ -1,0 +1,28 @@
+/* Label rows: attaches to each time point what was on the screen one haemodynamic delay earlier.
+ *
+ * Presentations are given in rows (TRs from the run's first volume). With the delay of `shift` rows, the row t of the
+ * BOLD series is labelled with what had been presented by row t - shift: the history of the last H stimuli, restarted
+ * every run, -1 where there was none yet.
+ */
+#ifndef BM_OPS_LABELROWS_H
+#define BM_OPS_LABELROWS_H
+
+#include "core/series.h"
+
+struct bm_presentation {
+    int64_t first, rows; /* onset row and length; rows may be 0 for an impulse */
+    int32_t id;          /* 0-based */
+};
+
+/* Whole rows of a delay in seconds: offset / tr, rounded to the nearest, ties to even (as Python's round). */
+int64_t bm_delay_rows(double offset, double tr);
+/* Row of an onset in seconds: the nearest, halves up. */
+int64_t bm_onset_row(double seconds, double tr);
+
+/* Fills rows->data (n and history set, data allocated by the caller) from presentations in ascending order of onset.
+ * `merge`: a stimulus that directly follows itself is no new presentation (the public loader's behaviour); otherwise
+ * every presentation counts. scratch: history int32. */
+void bm_label_rows(struct bm_rows *rows, const struct bm_presentation *shown, size_t n, int64_t shift, bool merge,
+                   int subject, int session, int run, int32_t *scratch);
+
+#endif

@@ -1,0 +1,67 @@
+#include "ops/panel.h"
+
+#include <math.h>
+#include <string.h>
+
+size_t bm_panel_scratch(size_t rows)
+{
+    return rows * BM_PANEL;
+}
+
+void bm_panel_load(struct bm_panel *p, const void *data, enum bm_dtype dtype, size_t rows, size_t cols, size_t first,
+                   double slope, double inter)
+{
+    const size_t size = bm_dtype_size(dtype);
+    const unsigned char *from = data;
+
+    p->rows = rows;
+    p->n = cols - first < BM_PANEL ? cols - first : BM_PANEL;
+    if (p->n < BM_PANEL)
+        memset(p->y, 0, rows * BM_PANEL * sizeof *p->y);
+    for (size_t t = 0; t < rows; t++)
+        bm_to_double(p->y + t * BM_PANEL, from + (t * cols + first) * size, dtype, p->n);
+    if (slope == 1.0 && inter == 0.0)
+        return;
+    for (size_t i = 0; i < rows * BM_PANEL; i++)
+        p->y[i] = p->y[i] * slope + inter;
+}
+
+void bm_panel_store(const struct bm_panel *p, void *data, enum bm_dtype dtype, size_t cols, size_t first)
+{
+    const size_t size = bm_dtype_size(dtype);
+    unsigned char *to = data;
+
+    for (size_t t = 0; t < p->rows; t++)
+        bm_from_double(to + (t * cols + first) * size, dtype, p->y + t * BM_PANEL, p->n);
+}
+
+void bm_panel_scale(const struct bm_panel *p, double scale[BM_PANEL])
+{
+    for (size_t c = 0; c < BM_PANEL; c++)
+        scale[c] = 0.0;
+    for (size_t t = 0; t < p->rows; t++) {
+        const double *y = p->y + t * BM_PANEL;
+
+        for (size_t c = 0; c < BM_PANEL; c++) {
+            double a = fabs(y[c]);
+
+            scale[c] = a > scale[c] ? a : scale[c];
+        }
+    }
+}
+
+uint64_t bm_panel_nonfinite(const struct bm_panel *p)
+{
+    uint64_t n = 0;
+
+    for (size_t t = 0; t < p->rows; t++) {
+        for (size_t c = 0; c < p->n; c++)
+            n += isfinite(p->y[t * BM_PANEL + c]) ? 0u : 1u;
+    }
+    return n;
+}
+
+double bm_panel_nothing(enum bm_dtype dtype)
+{
+    return dtype == BM_F16 || dtype == BM_F32 ? 0x1p-22 : 1e-12;
+}

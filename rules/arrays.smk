@@ -1,0 +1,63 @@
+# Two routes to the same arrays, byte for byte. Both rules are `arrays` to the outside: one of them is defined.
+if config["route"] == "packed":
+
+    rule arrays:
+        """Cuts one ROI from the packed sessions, cleans and labels it: NAME.fmri.npy, NAME.meta.npy, NAME.json."""
+        input:
+            sessions=packed_sessions,
+            designs=design_files,
+            roi=roi_files,
+            table=roi_table,
+        output:
+            fmri=f"{SUBJECT}/{{roi}}.fmri.npy",
+            meta=META,
+            json=f"{SUBJECT}/{{roi}}.json",
+        log:
+            f"{LOG}/{{roi}}.log",
+        benchmark:
+            f"{BENCHMARK}/{{roi}}.tsv"
+        conda:
+            "../envs/boldmill.yaml"
+        threads: config["threads"]["arrays"]
+        resources:
+            mem_mb=lambda wildcards, attempt: 2048 * attempt,
+            runtime=lambda wildcards, attempt: 60 * attempt,
+        params:
+            cut=cut_options,
+            stages=clean_stages,
+            join=join_options,
+        shell:
+            "threads={threads}; (applymask --threads $threads {params.cut} -- {input.sessions:q} - | {params.stages}"
+            " concat --threads $threads {params.join} -- - {output.fmri:q}) 2> {log:q}"
+
+else:
+
+    rule arrays:
+        """Reads the scanned runs and cuts, cleans and labels one ROI: NAME.fmri.npy, NAME.meta.npy, NAME.json."""
+        input:
+            runs=run_files,
+            designs=design_files,
+            mask=mask_file,
+            roi=roi_files,
+            table=roi_table,
+        output:
+            fmri=f"{SUBJECT}/{{roi}}.fmri.npy",
+            meta=META,
+            json=f"{SUBJECT}/{{roi}}.json",
+        log:
+            f"{LOG}/{{roi}}.log",
+        benchmark:
+            f"{BENCHMARK}/{{roi}}.tsv"
+        conda:
+            "../envs/boldmill.yaml"
+        threads: config["threads"]["arrays"]
+        resources:
+            mem_mb=lambda wildcards, attempt: 2048 * attempt,
+            runtime=lambda wildcards, attempt: 120 * attempt,
+        params:
+            read=direct_options,
+            stages=direct_stages,
+            join=join_options,
+        shell:
+            "threads={threads}; (nifti2h5 --threads $threads {params.read} -- {input.runs:q} - | {params.stages}"
+            " concat --threads $threads {params.join} -- - {output.fmri:q}) 2> {log:q}"

@@ -1,0 +1,23 @@
+rule clean:
+    """Cleans and labels all voxels of one packed session."""
+    input:
+        session=f"{SUBJECT}/session_{{session}}.h5",
+        designs=label_files,
+    output:
+        f"{SUBJECT}/session_{{session}}.clean.h5",
+    log:
+        f"{LOG}/session_{{session}}.clean.log",
+    benchmark:
+        f"{BENCHMARK}/session_{{session}}.clean.tsv"
+    conda:
+        "../envs/boldmill.yaml"
+    threads: config["threads"]["arrays"]
+    resources:
+        mem_mb=lambda wildcards, attempt: 2048 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        stages=lambda wildcards: clean_stages(wildcards, config["clean"]["dtype"]),
+        options=command.options(store=config["pack"]["store"]),
+    shell:
+        "threads={threads}; (concat --threads $threads --allow-gaps -- {input.session:q} - | {params.stages}"
+        " concat --threads $threads --allow-gaps {params.options} -- - {output:q}) 2> {log:q}"

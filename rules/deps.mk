@@ -1,0 +1,24 @@
+# Dependencies. The build needs Debian packages, everything in Python lives in .venv at pinned versions.
+# deps-build and .venv run by themselves when something is missing: with apt where we are root or have sudo without
+# a password, otherwise they print what to install.
+
+DEPS_BUILD := pkg-config libhdf5-dev zlib1g-dev libisal-dev libjansson-dev
+DEPS_PY    := python3 python3-venv
+PYTHON     ?= python3
+VENV       := .venv
+VPY        := $(VENV)/bin/python
+
+.PHONY: deps deps-build deps-python
+deps: deps-build $(VENV)/ready ## Install or list what is missing (Debian packages, .venv)
+
+deps-build:
+	@rules/need.sh pkg-config:pkg-config hdf5.pc:libhdf5-dev zlib.pc:zlib1g-dev jansson.pc:libjansson-dev \
+	  $(if $(filter no,$(ISAL)),,optional:libisal.pc:libisal-dev)
+
+deps-python:
+	@rules/need.sh python3:python3 venv:python3-venv
+
+$(VENV)/ready: requirements.txt | deps-python
+	$(PYTHON) -m venv $(VENV)
+	$(VPY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@

@@ -1,0 +1,68 @@
+"""Values in the configuration: their types, and lists of numbers."""
+
+import re
+
+import yaml
+
+
+def typed(value, schema):
+    """The value with the types that the schema wants. `--config key=value` gives text where it stands in braces, and
+    YAML numbers where keys have no quotes."""
+    if isinstance(value, dict):
+        known, other = schema.get("properties", {}), schema.get("additionalProperties") or {}
+        return {str(key): typed(item, known.get(str(key), other)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item, schema.get("items", {})) for item in value]
+    if not isinstance(value, str):
+        return value
+    kinds = types(schema)
+    text = "string" in kinds or not kinds
+    return value if text and not (value == "null" and "null" in kinds) else yaml.safe_load(value)
+
+
+def types(schema):
+    """The names of the types that the schema admits, as far as it names them."""
+    return {name for choice in [schema, *schema.get("oneOf", [])] for name in listed(choice.get("type"))}
+
+
+def listed(item):
+    return item if isinstance(item, list) else [] if item is None else [item]
+
+
+def numbers(key, spec):
+    """The numbers that 3, "1-3,5" or [1, "3-5"] names, ascending; None for "all". `key` opens the message."""
+    if spec == "all":
+        return None
+    items = spec if isinstance(spec, list) else str(spec).split(",")
+    chosen = set()
+    for item in items:
+        match = re.fullmatch("([0-9]+)(?:-([0-9]+))?", str(item).strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last:
+            raise ValueError(f'{key}: "{item}" is neither a number nor a range; write e.g. "1-3,5", or all')
+        chosen.update(range(first, last + 1))
+    return sorted(chosen)
+
+
+def ranges(chosen):
+    """[1, 2, 3, 5] as "1-3,5"."""
+    parts = []
+    for number in sorted(chosen):
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+
+
+def labels_wanted(spec, found):
+    """The labels of the subjects that `spec` names, of those found; by number where both are numbers."""
+    if spec == "all":
+        return list(found)
+    items = spec if isinstance(spec, list) else str(spec).split(",")
+    return [next((label for label in found if same_label(label, item)), str(item).strip()) for item in items]
+
+
+def same_label(label, item):
+    item = str(item).strip()
+    return label == item or (label.isdecimal() and item.isdecimal() and int(label) == int(item))

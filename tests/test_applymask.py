@@ -1,0 +1,255 @@
+"""applymask: the columns that numpy's data[mask] gives, from masks and label volumes of every form."""
+
+import numpy as np
+import pytest
+from conftest import AFFINE, bold, write_nifti
+from oracle import make_run, read_stream, write_stream
+
+SHAPE = (7, 6, 5)
+TABLE = {1: "V1v", 2: "V1d", 3: "V2v", 5: "hV4"}
+
+
+@pytest.fixture
+def rois(tmp_path):
+    """A label volume as NSD has them: -1 outside cortex, 0 unlabelled, 1.. labels; with both kinds of table."""
+    volume = np.random.default_rng(2).integers(-1, 6, SHAPE).astype(np.int16)
+    write_nifti(tmp_path / "rois.nii.gz", volume)
+    ctab = "".join(f"{k:3d}  {name:<10} {k * 20} 10 30 0\n" for k, name in TABLE.items())
+    (tmp_path / "rois.mgz.ctab").write_text("# a comment\n  0  Unknown  0 0 0 0\n" + ctab)
+    dseg = "".join(f"{k}\t{name}\t#0000ff\n" for k, name in TABLE.items())
+    (tmp_path / "rois_dseg.tsv").write_text("index\tname\tcolor\n" + dseg)
+    return volume
+
+
+def brain(absent="zero", **head):
+    """A run whose columns are the voxels of a brain, as a stream and as a full (X, Y, Z, T) array."""
+    data = bold(SHAPE)
+    mask = (data != 0).any(-1)
+    how = {"voxels": np.flatnonzero(mask.ravel()), "affine": AFFINE[:3].tolist(), "absent": absent}
+    return make_run(data[mask].T, **(how | head)), data
+
+
+def cut(run, made, *args):
+    return read_stream(run("applymask", *args, "-", "-", stdin=write_stream([made])).out)[0]
+
+
+def expect(got, data, mask):
+    assert np.array_equal(got.voxels, np.flatnonzero(mask.ravel()))
+    assert np.array_equal(got.data, data[mask].T)
+    assert got.data.dtype == data.dtype
+
+
+def save_mask(path, mask, form):
+    if form.endswith((".nii", ".nii.gz")):
+        write_nifti(path / form, mask.astype(np.float32 if form == "f.nii" else np.int16))
+    else:
+        forms = {"bool.npy": mask, "flat.npy": mask.ravel(), "int.npy": mask * 3, "u8.npy": mask.astype("u1")}
+        np.save(path / form, forms.get(form, np.asfortranarray(mask)))
+    return path / form
+
+
+@pytest.mark.parametrize(
+    "form", ["m.nii", "m.nii.gz", "f.nii", "bool.npy", "flat.npy", "int.npy", "u8.npy", "fort.npy"]
+)
+def test_forms_of_masks(run, tmp_path, form):
+    """Voxels of the mask that are no columns are known to be zero: they come as zeros, as in data[mask]."""
+    made, data = brain()
+    mask = np.random.default_rng(1).random(SHAPE) < 0.5
+    assert (mask & (data == 0).all(-1)).any()
+    expect(cut(run, made, "--roi", save_mask(tmp_path, mask, form)), data, mask)
+
+
+def test_more_than_zero_selects(run, rois, tmp_path):
+    made, data = brain()
+    expect(cut(run, made, "--roi", tmp_path / "rois.nii.gz"), data, rois > 0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "numbers", "table"),
+    [
+        ("1", [1], None),
+        ("2,4-5", [2, 4, 5], None),
+        ("1-3,2", [1, 2, 3], None),
+        ("0", [0], None),
+        ("V1v,V1d", [1, 2], "rois.mgz.ctab"),
+        ("hV4,3", [3, 5], "rois_dseg.tsv"),
+        ("V2v", [3], "rois_dseg.tsv"),
+    ],
+)
+def test_labels(run, rois, tmp_path, spec, numbers, table):
+    made, data = brain()
+    extra = ["--table", tmp_path / table] if table else []
+    got = cut(run, made, "--roi", tmp_path / "rois.nii.gz", "--labels", spec, *extra)
+    expect(got, data, np.isin(rois, numbers))
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [("V9", ["V9", "V1v"]), ("7", ["rois.nii.gz"]), ("3-1", ["3-1"]), ("1,,2", ["--labels"]), ("1-", ["1-"])],
+)
+def test_labels_that_are_not_there(run, rois, tmp_path, spec, says):
+    made, _ = brain()
+    args = ["--roi", tmp_path / "rois.nii.gz", "--table", tmp_path / "rois_dseg.tsv", "--labels", spec]
+    done = run.any("applymask", *args, "-", tmp_path / "out.h5", stdin=write_stream([made]))
+    assert done.status in (1, 2) and all(s in done.err for s in says), done.err
+    assert not (tmp_path / "out.h5").exists()
+
+
+@pytest.mark.parametrize("combine", ["union", "intersection", None])
+def test_several_masks(run, rois, tmp_path, combine):
+    made, data = brain()
+    others = [np.random.default_rng(k).random(SHAPE) < 0.6 for k in (1, 2)]
+    args = ["--roi", tmp_path / "rois.nii.gz"]
+    for k, mask in enumerate(others):
+        np.save(tmp_path / f"{k}.npy", mask)
+        args += ["--roi", tmp_path / f"{k}.npy"]
+    masks = [rois > 0, *others]
+    mask = np.all(masks, axis=0) if combine == "intersection" else np.any(masks, axis=0)
+    expect(cut(run, made, *args, *(["--combine", combine] if combine else [])), data, mask)
+
+
+@pytest.mark.parametrize("absent", ["zero", "error", "drop"])
+@pytest.mark.parametrize("known", ["zero", "unknown"])
+def test_voxels_that_are_not_among_the_columns(run, tmp_path, absent, known):
+    made, data = brain(known)
+    mask = np.random.default_rng(1).random(SHAPE) < 0.5
+    inside = mask & (data != 0).any(-1)
+    source = tmp_path / "in.npys"
+    source.write_bytes(write_stream([made]))
+    args = ["--absent", absent, "--roi", save_mask(tmp_path, mask, "bool.npy"), source]
+    if absent == "error" or (absent, known) == ("zero", "unknown"):
+        run.fails("applymask", *args, "-", says=[int((mask & ~inside).sum())])
+        return
+    (got,) = read_stream(run("applymask", *args, "-").out)
+    expect(got, data, mask if absent == "zero" else inside)
+    assert int((mask & ~inside).sum()) in got.counts.values()
+
+
+def test_unknown_voxels_are_not_made_up(run, tmp_path):
+    """Columns cut by a mask say nothing of the rest of the grid: that is an error, not zeros."""
+    made, data = brain("unknown")
+    mask = np.random.default_rng(1).random(SHAPE) < 0.5
+    args = ["--roi", save_mask(tmp_path, mask, "bool.npy"), "-", tmp_path / "out.h5"]
+    run.fails("applymask", *args, stdin=write_stream([made]), says="--absent")
+    expect(
+        cut(run, made, "--roi", save_mask(tmp_path, mask & (data != 0).any(-1), "bool.npy")),
+        data,
+        mask & (data != 0).any(-1),
+    )
+
+
+def test_what_was_cut_away_is_unknown_afterwards(run, tmp_path):
+    made, data = brain()
+    first = np.random.default_rng(1).random(SHAPE) < 0.5
+    args = ["--roi", save_mask(tmp_path, first, "bool.npy")]
+    assert cut(run, made, *args).head["absent"] == "unknown"
+    again = first & (np.random.default_rng(2).random(SHAPE) < 0.5)
+    np.save(tmp_path / "again.npy", again)
+    stages = [("applymask", *args, "-", "-"), ("applymask", "--roi", tmp_path / "again.npy", "-", "-")]
+    expect(read_stream(run.pipe(*stages, stdin=write_stream([made])))[0], data, again)
+
+
+def test_zero_columns_carry_the_scaling(run, tmp_path):
+    """A voxel outside is zero as a sample; its value is the intercept, as nibabel would show it."""
+    made, data = brain(slope=0.5, inter=3.0)
+    mask = np.ones(SHAPE, bool)
+    got = cut(run, made, "--roi", save_mask(tmp_path, mask, "bool.npy"))
+    assert np.array_equal(got.values, data[mask].T * 0.5 + 3.0)
+
+
+@pytest.mark.parametrize("tile_cols", [1, 5, 16, 1024])
+def test_width_of_tiles(run, tmp_path, tile_cols):
+    made, data = brain(tile_cols=tile_cols)
+    mask = np.random.default_rng(1).random(SHAPE) < 0.2
+    expect(cut(run, made, "--roi", save_mask(tmp_path, mask, "bool.npy")), data, mask)
+
+
+def test_metadata_and_the_rest_pass(run, tmp_path):
+    from oracle import rows_of_design
+
+    meta = rows_of_design([(k % 3 == 0) * (k + 1) for k in range(24)], tr=1.5)
+    made, data = brain(meta=meta, session=7, run=3, subject=6, tr=0.8, label="here")
+    mask = np.random.default_rng(1).random(SHAPE) < 0.4
+    got = cut(run, made, "--roi", save_mask(tmp_path, mask, "bool.npy"))
+    expect(got, data, mask)
+    assert np.array_equal(got.meta, meta)
+    same = ("label", "subject", "session", "run", "rows", "tr", "dims", "affine")
+    assert {k: got.head[k] for k in same} == {k: made.head[k] for k in same}
+
+
+@pytest.mark.parametrize("kind", ["dims", "affine", "npy", "flat", "4d"])
+def test_another_grid_is_an_error_that_shows_both(run, tmp_path, kind):
+    made, _ = brain()
+    mask = np.ones(SHAPE, np.uint8)
+    path = tmp_path / ("m.npy" if kind in ("npy", "flat") else "m.nii")
+    if kind in ("npy", "flat"):
+        np.save(path, mask.transpose(1, 0, 2) if kind == "npy" else mask.ravel()[:-1])
+    elif kind == "affine":
+        write_nifti(path, mask, affine=AFFINE @ np.diag([1.1, 1, 1, 1]))
+    else:
+        write_nifti(path, mask[:, :, 1:] if kind == "dims" else np.stack([mask, mask], -1))
+    says = {"dims": ["7x6x4", "7x6x5"], "affine": ["1.98x1.8x1.8", "1.8x1.8x1.8"], "npy": ["6x7x5", "7x6x5"]}.get(
+        kind, []
+    )
+    run.fails("applymask", "--roi", path, "-", tmp_path / "o.h5", stdin=write_stream([made]), says=[path.name, *says])
+    assert not (tmp_path / "o.h5").exists()
+
+
+def test_affines_that_differ_by_rounding_are_the_same(run, tmp_path):
+    made, data = brain(affine=(AFFINE[:3] + 1e-6).tolist())
+    mask = np.random.default_rng(1).random(SHAPE) < 0.4
+    expect(cut(run, made, "--roi", save_mask(tmp_path, mask, "m.nii")), data, mask)
+
+
+@pytest.mark.parametrize("what", ["empty", "outside", "object", "text", "cut", "float-nan"])
+def test_masks_that_are_not_right(run, tmp_path, what):
+    made, data = brain("unknown")
+    path = tmp_path / "m.npy"
+    mask = np.zeros(SHAPE, bool) if what == "empty" else (data == 0).all(-1)
+    if what == "object":
+        np.save(path, np.array([{"a": 1}, None], object), allow_pickle=True)
+    elif what == "text":
+        path.write_text("1 0 1\n")
+    elif what == "float-nan":
+        path = write_nifti(tmp_path / "m.nii", np.full(SHAPE, np.nan, np.float32))
+    else:
+        np.save(path, mask)
+        if what == "cut":
+            path.write_bytes(path.read_bytes()[:-1])
+    args = ["--roi", path, *(["--absent", "drop"] if what == "outside" else [])]
+    run.fails("applymask", *args, "-", tmp_path / "o.h5", stdin=write_stream([made]), says=path.name)
+    assert not (tmp_path / "o.h5").exists()
+
+
+@pytest.mark.parametrize("kind", [".h5", ".npys", "-"])
+def test_many_inputs_come_in_the_order_given(run, tmp_path, kind):
+    mask = np.random.default_rng(1).random(SHAPE) < 0.4
+    roi = save_mask(tmp_path, mask, "bool.npy")
+    paths = []
+    for k in (2, 1, 3):
+        made, data = brain(session=k)
+        paths.append(tmp_path / f"s{k}{'.h5' if k == 1 else '.npys'}")
+        stream = write_stream([made])
+        if k == 1:
+            run("concat", "-", paths[-1], stdin=stream)
+        else:
+            paths[-1].write_bytes(stream)
+    target = "-" if kind == "-" else tmp_path / f"out{kind}"
+    done = run("applymask", "--roi", roi, *paths, target)
+    out = done.out if kind == "-" else run("concat", target, "-").out
+    got = read_stream(out)
+    assert [r.head["session"] for r in got] == [2, 1, 3]
+    for r in got:
+        expect(r, data, mask)
+
+
+@pytest.mark.parametrize("stages", [("detrend",), ("zscore",), ("detrend", "zscore")])
+def test_masking_first_or_last_gives_the_same_bits(run, tmp_path, stages):
+    made, _ = brain()
+    roi = save_mask(tmp_path, np.random.default_rng(1).random(SHAPE) < 0.4, "bool.npy")
+    work = [(name, "-", "-") for name in stages]
+    mask = [("applymask", "--roi", roi, "-", "-")]
+    first, last = (read_stream(run.pipe(*s, stdin=write_stream([made])))[0] for s in (mask + work, work + mask))
+    assert first.data.tobytes() == last.data.tobytes()
+    assert np.array_equal(first.voxels, last.voxels)
+    assert first.data.any()

@@ -1,0 +1,383 @@
+"""What holds for every program: help, version, exit status, form of errors, and what a failure leaves behind."""
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from conftest import PATIENCE, PROGRAMS, bold, last_line, write_nifti
+from oracle import make_run, read_stream, write_stream
+
+OPTIONS = {
+    "nifti2h5": "mask labels volumes design subject session run tr store skip-rest threads",
+    "detrend": "order dtype threads",
+    "zscore": "ddof method dtype threads",
+    "hrfshift": "design offset history repeats column categories",
+    "applymask": "roi labels table combine absent threads",
+    "concat": "dtype sessions allow-gaps threads",
+    "shuffleidx": "seed mode block-rows split by window lag shards epoch",
+    "synthnsd": "subjects sessions scale dims space volumes runs seed pictures threads",
+    "boldinfo": "json verify",
+}
+DEFAULTS = {
+    "detrend": ["1"],
+    "zscore": ["zscore", "1"],
+    "hrfshift": ["4.6", "4", "count"],
+    "shuffleidx": ["4096", "full"],
+    "nifti2h5": ["deflate"],
+}
+STREAMERS = ("nifti2h5", "detrend", "zscore", "hrfshift", "applymask", "concat")
+READERS = ("detrend", "zscore", "hrfshift", "applymask", "concat")
+ROWS = 30
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    """One small valid input of every kind."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    data = bold(volumes=ROWS)
+    write_nifti(folder / "run.nii.gz", data)
+    panel = data.reshape(-1, ROWS).T[:, 60:140]
+    made = make_run(panel, voxels=np.arange(60, 140))
+    (folder / "run.npys").write_bytes(write_stream([made]))
+    np.save(folder / "roi.npy", np.arange(210) % 3 == 1)
+    (folder / "design.tsv").write_text("".join(f"{(k % 3 == 0) * (k + 5)}\n" for k in range(ROWS)))
+    return folder
+
+
+def arguments(name, folder, output, source=None):
+    """The arguments of a small valid call."""
+    stream = source or folder / "run.npys"
+    return {
+        "nifti2h5": [source or folder / "run.nii.gz", output],
+        "detrend": [stream, output],
+        "zscore": [stream, output],
+        "hrfshift": ["--design", folder / "design.tsv", stream, output],
+        "applymask": ["--roi", folder / "roi.npy", stream, output],
+        "concat": [stream, output],
+        "shuffleidx": [source or 100000, output],
+        "synthnsd": ["--subjects", 1, "--sessions", 1, "--dims", "6,6,6", "--runs", 2, "--pictures", 4, output],
+        "boldinfo": [stream],
+    }[name]
+
+
+def names_in(folder):
+    return sorted(os.listdir(folder))
+
+
+def temporaries(folder):
+    return [str(path) for path in folder.rglob("*") if path.name.startswith(".") or path.name.endswith(".tmp")]
+
+
+every_program = pytest.mark.parametrize("name", PROGRAMS)
+every_streamer = pytest.mark.parametrize("name", STREAMERS)
+
+
+# Help and the command line ------------------------------------------------------------------------------------------
+
+
+@every_program
+def test_help_names_every_option_and_shows_defaults(run, name):
+    done = run(name, "--help")
+    assert done.err == ""
+    for option in [*OPTIONS[name].split(), "help", "version", "quiet", "progress"]:
+        assert re.search(rf"--{option}\b", done.text), f"--{option} is not in the help of {name}"
+    for default in DEFAULTS.get(name, []):
+        assert re.search(rf"\[{re.escape(default)}[];]", done.text), f"default {default} is not shown"
+    assert re.search(r"^ *\$? *" + name + r" \S", done.text.split("xample", 1)[1], re.MULTILINE), "no example"
+    assert max(map(len, done.text.splitlines())) <= 120
+
+
+@every_program
+def test_version(run, name):
+    done = run(name, "--version")
+    assert re.match(rf"{name} .*\d+\.\d+", done.text)
+    assert done.err == ""
+
+
+@every_program
+def test_unknown_option(run, name):
+    done = run.fails(name, "--no-such-option", status=2, says=["--no-such-option", "--help"])
+    assert done.out == b""
+
+
+@every_program
+def test_no_arguments(run, name):
+    run.fails(name, status=2, says="--help")
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("detrend", ["--order", "1x"]),
+        ("detrend", ["--order", "-1"]),
+        ("detrend", ["--order", ""]),
+        ("detrend", ["--order", "1e1"]),
+        ("detrend", ["--order", "99999999999999999999"]),
+        ("detrend", ["--dtype", "int16"]),
+        ("zscore", ["--ddof", "nan"]),
+        ("zscore", ["--ddof", "-1"]),
+        ("zscore", ["--method", "median"]),
+        ("zscore", ["--threads", "-1"]),
+        ("hrfshift", ["--offset", "inf"]),
+        ("hrfshift", ["--offset", "4,6"]),
+        ("hrfshift", ["--history", "0"]),
+        ("hrfshift", ["--history", "100000"]),
+        ("hrfshift", ["--repeats", "both"]),
+        ("applymask", ["--combine", "xor"]),
+        ("applymask", ["--absent", "maybe"]),
+        ("concat", ["--dtype", "int8"]),
+        ("concat", ["--sessions", "3-1x"]),
+        ("nifti2h5", ["--store", "lz4"]),
+        ("nifti2h5", ["--volumes", "0x10"]),
+        ("nifti2h5", ["--tr", "0"]),
+        ("nifti2h5", ["--tr", "-2"]),
+        ("shuffleidx", ["--seed", "-1.5"]),
+        ("shuffleidx", ["--split", "train=0.8,val=lots"]),
+        ("synthnsd", ["--dims", "1,2"]),
+        ("synthnsd", ["--scale", "nan"]),
+    ],
+)
+def test_bad_value(run, inputs, tmp_path, name, args):
+    target = tmp_path / "out.npys"
+    run.fails(name, *args, *arguments(name, inputs, target), status=2, says=args[0])
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("name", ["detrend", "hrfshift", "shuffleidx"])
+def test_too_many_arguments(run, inputs, tmp_path, name):
+    extra = arguments(name, inputs, tmp_path / "a.npy") + [tmp_path / "b.npy"]
+    run.fails(name, *extra, status=2)
+    assert names_in(tmp_path) == ["in"]
+
+
+def test_option_value_forms_are_the_same(run, inputs):
+    joined, apart = (run("detrend", *form, inputs / "run.npys", "-") for form in (["--order=2"], ["--order", "2"]))
+    ended = run("detrend", "--order", "2", "--", inputs / "run.npys", "-")
+    data = [read_stream(done.out)[0].data for done in (joined, apart, ended)]
+    assert np.array_equal(data[0], data[1]) and np.array_equal(data[0], data[2])
+    assert not np.array_equal(data[0], read_stream(run("detrend", inputs / "run.npys", "-").out)[0].data)
+
+
+# Errors -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [p for p in PROGRAMS if p != "synthnsd"])
+def test_missing_input(run, inputs, tmp_path, name):
+    missing = tmp_path / "nowhere.meta.npy"
+    done = run.fails(name, *arguments(name, inputs, tmp_path / "out.npy", missing), says=[missing, "; "])
+    assert re.fullmatch(rf"{name}: {re.escape(str(missing))}: .+; .+", last_line(done.err))
+    assert len(done.err.splitlines()) == 1
+    assert names_in(tmp_path) == ["in"]
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("what", ["directory", "empty", "text", "zeros"])
+def test_input_of_no_kind(run, inputs, tmp_path, name, what):
+    bad = tmp_path / "bad.npys"
+    if what == "directory":
+        bad.mkdir()
+    else:
+        bad.write_bytes({"empty": b"", "text": b"not a stream\n" * 99, "zeros": bytes(4096)}[what])
+    run.fails(name, *arguments(name, inputs, tmp_path / "out.h5", bad), says=bad.name)
+    assert names_in(tmp_path) == ["bad.npys", "in"]
+
+
+def test_control_characters_in_a_name_stay_off_the_terminal(run, tmp_path):
+    done = run.fails("boldinfo", tmp_path / "a\x1b[31m\nb.h5")
+    assert "\x1b" not in done.err and len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", [p for p in PROGRAMS if p not in ("boldinfo", "synthnsd")])
+@pytest.mark.parametrize("target", ["nodir/out.npy", "folder"])
+def test_target_that_cannot_be(run, inputs, tmp_path, name, target):
+    (tmp_path / "folder").mkdir()
+    run.fails(name, *arguments(name, inputs, tmp_path / target), says=tmp_path / target)
+    assert names_in(tmp_path) == ["folder", "in"] and names_in(tmp_path / "folder") == []
+
+
+def test_synthnsd_into_a_file(run, inputs, tmp_path):
+    (tmp_path / "file").write_bytes(b"mine")
+    run.fails("synthnsd", *arguments("synthnsd", inputs, tmp_path / "file"), says=tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+# Output that cannot be written --------------------------------------------------------------------------------------
+
+
+@every_program
+@pytest.mark.parametrize("args", [["--help"], ["--version"]])
+@pytest.mark.parametrize("how", ["full", "closed"])
+def test_help_that_cannot_be_written(run, name, args, how):
+    with open("/dev/full", "wb") as full:
+        kind = {"full": {"stdout": full}, "closed": {"stdout": None, "preexec_fn": close_stdout}}[how]
+        run.fails(name, *args, **kind, says="standard output")
+
+
+def close_stdout():
+    os.close(1)
+
+
+@pytest.mark.parametrize("name", [*STREAMERS, "boldinfo"])
+@pytest.mark.parametrize("how", ["full", "closed"])
+def test_standard_output_that_cannot_be_written(run, inputs, name, how):
+    with open("/dev/full", "wb") as full:
+        kind = {"full": {"stdout": full}, "closed": {"stdout": None, "preexec_fn": close_stdout}}[how]
+        run.fails(name, *arguments(name, inputs, "-"), **kind, says="standard output")
+
+
+@every_streamer
+def test_device_that_is_full(run, inputs, name):
+    run.fails(name, *arguments(name, inputs, "/dev/full"), says=["/dev/full", "; "])
+
+
+@every_streamer
+@pytest.mark.parametrize("kind", [".h5", ".npys"])
+def test_closed_standard_output_does_not_touch_a_file(run, inputs, tmp_path, name, kind):
+    """The target could get descriptor 1 and with it whatever the program prints."""
+    target = tmp_path / f"out{kind}"
+    run(name, *arguments(name, inputs, target))
+    wanted = target.read_bytes()
+    target.unlink()
+    run(name, *arguments(name, inputs, target), stdout=None, preexec_fn=close_stdout)
+    assert target.read_bytes() == wanted
+
+
+def small_files():
+    """The disk is full after 3000 bytes, for whoever writes."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+
+
+FILE_WRITERS = [(name, kind) for name in STREAMERS for kind in (".h5", ".npys")]
+FILE_WRITERS += [("concat", ".fmri.npy"), ("shuffleidx", ".npy")]
+
+
+@pytest.mark.parametrize(("name", "kind"), FILE_WRITERS)
+@pytest.mark.parametrize("old", [None, b"what was there before"])
+def test_full_disk(run, inputs, tmp_path, name, kind, old):
+    target = tmp_path / f"out{kind}"
+    args = arguments(name, inputs, target)
+    if name == "concat" and kind == ".fmri.npy":
+        cleaned = tmp_path / "in" / "clean.npys"
+        run("hrfshift", *arguments("hrfshift", inputs, cleaned))
+        args = [cleaned, target]
+    if old:
+        target.write_bytes(old)
+    run.fails(name, *args, preexec_fn=small_files, says=target)
+    assert names_in(tmp_path) == (["in", target.name] if old else ["in"])
+    assert not old or target.read_bytes() == old
+
+
+def test_full_disk_synthnsd(run, inputs, tmp_path):
+    run.fails("synthnsd", *arguments("synthnsd", inputs, tmp_path / "tree"), preexec_fn=small_files, says="tree")
+    assert temporaries(tmp_path) == []
+    big = [p for p in (tmp_path / "tree").rglob("*") if p.is_file() and p.stat().st_size >= 3000]
+    assert big == []
+
+
+@every_streamer
+@pytest.mark.parametrize("kind", [".h5", ".npys"])
+def test_success_leaves_only_the_target(run, inputs, tmp_path, name, kind):
+    target = tmp_path / f"out{kind}"
+    target.write_bytes(b"old")
+    done = run(name, *arguments(name, inputs, target), "--quiet")
+    assert done.out == b"" and done.err == ""
+    assert names_in(tmp_path) == ["in", target.name]
+    assert target.read_bytes() != b"old"
+    assert target.stat().st_mode & 0o777 == 0o666 & ~current_umask()
+
+
+def current_umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@pytest.mark.parametrize("kind", [".h5", ".npys"])
+def test_input_as_its_own_output(run, inputs, tmp_path, kind):
+    both = tmp_path / f"both{kind}"
+    run("concat", inputs / "run.npys", both)
+    before = both.read_bytes()
+    wanted = read_stream(run("detrend", both, "-").out)[0].data
+    done = run.any("detrend", both, both)
+    if done.status:
+        assert both.read_bytes() == before
+    else:
+        assert np.array_equal(read_stream(run("concat", both, "-").out)[0].data, wanted)
+
+
+# Interrupts and broken pipes ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("kind", [".h5", ".npys"])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupt_leaves_nothing(run, inputs, tmp_path, name, kind, sent):
+    """Half a stream comes, then nothing more; the program waits with its temporary open."""
+    blob = (inputs / "run.npys").read_bytes()
+    folder = tmp_path / "out"
+    folder.mkdir()
+    command = [run.path(name), *map(str, arguments(name, inputs, folder / f"out{kind}", "-"))]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    child.stdin.write(blob[: len(blob) * 3 // 4])
+    child.stdin.flush()
+    wait_for(lambda: names_in(folder))
+    time.sleep(0.05)
+    child.send_signal(sent)
+    err = child.communicate(timeout=20 * PATIENCE)[1].decode()
+    assert child.returncode in (-sent, 128 + sent), err
+    assert "Sanitizer" not in err and "runtime error" not in err
+    assert names_in(folder) == []
+
+
+def wait_for(condition, seconds=20):
+    end = time.monotonic() + seconds * PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it never began to write"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_synthnsd_leaves_no_temporary(run, tmp_path, sent):
+    tree = tmp_path / "tree"
+    command = [run.path("synthnsd"), "--subjects", "1", "--sessions", "1-40", "--dims", "30,30,30", str(tree)]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE)
+    wait_for(lambda: list(tree.rglob("timeseries_*")))
+    child.send_signal(sent)
+    child.communicate(timeout=20 * PATIENCE)
+    assert child.returncode in (-sent, 128 + sent)
+    assert temporaries(tree) == []
+
+
+@every_streamer
+@pytest.mark.parametrize("ignored", [False, True])
+def test_broken_pipe(run, inputs, tmp_path, name, ignored):
+    """Nobody reads: no message, no success. A parent may have SIGPIPE ignored, as Python has."""
+    handling = signal.SIG_IGN if ignored else signal.SIG_DFL
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        how = {"stdout": write_end, "restore_signals": False}
+        done = run.any(
+            name, *arguments(name, inputs, "-"), preexec_fn=lambda: signal.signal(signal.SIGPIPE, handling), **how
+        )
+    finally:
+        os.close(write_end)
+    assert done.status in (141, -signal.SIGPIPE)
+    assert done.err == ""
+
+
+def test_quiet_and_progress(run, inputs, tmp_path):
+    quiet = run("detrend", "--quiet", inputs / "run.npys", tmp_path / "a.h5")
+    plain = run("detrend", inputs / "run.npys", tmp_path / "b.h5")
+    shown = run("detrend", "--progress", inputs / "run.npys", tmp_path / "c.h5")
+    assert quiet.err == ""
+    assert "\r" not in plain.err
+    assert "%" in shown.err or "/" in shown.err
+    assert quiet.out == plain.out == shown.out == b""

@@ -1,0 +1,188 @@
+#include "files.h"
+#include "io/designs.h"
+#include "unit.h"
+
+static void designs(void)
+{
+    static const char *const same[] = {"0\n46003\n0\n1\n", "0\r\n46003\r\n0\r\n1\r\n", "0\n46003\n0\n1",
+                                       "0\n46003\n0\n1\n\n", "\357\273\2770\n46003\n0\n1\n"};
+
+    for (size_t i = 0; i < COUNT(same); i++) {
+        struct bm_design d;
+        struct bm_error err = {0};
+        size_t rows = 0;
+        int rc = bm_design_read(put_text("design.tsv", same[i]), NULL, NULL, &d, &err);
+        REQUIRE(rc == 0, &err);
+        CHECK_ROW(d.in_rows && d.rows == 4 && d.nevents == 2, i);
+        CHECK_ROW(d.events[0].onset == 1 && d.events[0].id == 46002 && d.events[0].duration == 1, i);
+        CHECK_ROW(d.events[1].onset == 3 && d.events[1].id == 0, i);
+        CHECK_ROW(d.crc32 == crc32_z(0, (const unsigned char *)same[i], strlen(same[i])), i);
+        bm_design_clear(&d);
+        CHECK_ROW(bm_design_rows(scratch("design.tsv"), &rows, &err) == 0 && rows == 4, i);
+        CHECK_ROW(bm_design_is_events(scratch("design.tsv"), &err) == 0, i);
+    }
+}
+
+static void rest_and_long_runs(void)
+{
+    static char text[20000];
+    struct bm_design d;
+    struct bm_error err = {0};
+
+    for (size_t i = 0; i < 5000; i++)
+        memcpy(text + 2 * i, i % 2 ? "7\n" : "8\n", 3);
+    CHECK(bm_design_read(put_text("long.tsv", text), NULL, NULL, &d, &err) == 0 && d.rows == 5000 &&
+          d.nevents == 5000);
+    bm_design_clear(&d);
+    CHECK(bm_design_read(put_text("rest.tsv", "0\n0\n0\n"), NULL, NULL, &d, &err) == 0 && d.rows == 3 &&
+          d.nevents == 0);
+    bm_design_clear(&d);
+}
+
+static void designs_that_are_refused(void)
+{
+    static const struct {
+        const char *text, *why;
+    } rows[] = {
+        {"", "is empty"},
+        {"\n", "line 1 is neither"},
+        {"0\n\n5\n", "line 2: \"\" is no stimulus number"},
+        {"0\n5.0\n", "line 2: \"5.0\" is no stimulus number"},
+        {"0\n-5\n", "line 2: \"-5\" is no stimulus number"},
+        {"-1\n", "line 1: \"-1\" is no stimulus number"},
+        {"0\n2147483648\n", "line 2: \"2147483648\""},
+        {"0\n 5\n", "line 2: \" 5\""},
+        {"0\n5 \n", "line 2: \"5 \""},
+        {"0\n5\t\n", "line 2: "},
+        {"0\n5\n0x1\n", "line 3: \"0x1\""},
+        {"x\n5\n", "line 1 is neither an integer (a design) nor a header"},
+        {"onset\ttrial_type\n", "line 1 is neither"},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_design d;
+        struct bm_error err = {0};
+        CHECK_ROW(bm_design_read(put_text("bad.tsv", rows[i].text), NULL, NULL, &d, &err) == -1 && !d.events, i);
+        CHECK_ERR_CONTAINS(&err, rows[i].why);
+        CHECK_ERR_CONTAINS(&err, "bad.tsv: ");
+    }
+    struct bm_design d;
+    struct bm_error err = {0};
+    CHECK(bm_design_read(put_file("nul.tsv", "0\n\0\n", 4), NULL, NULL, &d, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "is not text");
+}
+
+static void events_with_categories(void)
+{
+    struct bm_categories cats = {0};
+    struct bm_design d;
+    struct bm_error err = {0};
+    const char *path =
+        put_text("e_events.tsv", "trial_type\tonset\tx\tduration\r\nface\t52.5\t0\t22.5\r\nhouse\t-1.5\t0\tn/a\r\n"
+                                 "n/a\t60\t0\t1\r\nface\t15\t0\t0\r\nbottle\t52.5\t0\t1\r\n");
+
+    CHECK(bm_design_is_events(path, &err) == 1);
+    int rc = bm_categories_collect(&cats, path, "trial_type", &err);
+    REQUIRE(rc == 0, &err);
+    CHECK(cats.n == 3 && strcmp(cats.names[0], "bottle") == 0 && strcmp(cats.names[2], "house") == 0);
+    CHECK(bm_categories_collect(&cats, path, "trial_type", &err) == 0 && cats.n == 3);
+    rc = bm_design_read(path, "trial_type", &cats, &d, &err);
+    REQUIRE(rc == 0, &err);
+    CHECK(!d.in_rows && d.rows == 0 && d.nevents == 4);
+    CHECK(d.events[0].onset == -1.5 && d.events[0].id == 2 && d.events[0].duration == 0);
+    CHECK(d.events[1].onset == 15 && d.events[1].id == 1);
+    CHECK(d.events[2].onset == 52.5 && d.events[2].id == 1 && d.events[2].duration == 22.5); /* in the file's order */
+    CHECK(d.events[3].onset == 52.5 && d.events[3].id == 0);
+    bm_design_clear(&d);
+    size_t rows;
+    CHECK(bm_design_rows(path, &rows, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "does not say how long its run is");
+    bm_categories_clear(&cats);
+}
+
+static void events_with_numbers(void)
+{
+    struct bm_design d;
+    struct bm_error err = {0};
+    const char *path = put_text("n.tsv", "onset\tduration\tid\n4\t3\t17\n0\t3\t0\n");
+
+    CHECK(bm_design_read(path, "id", NULL, &d, &err) == 0 && d.nevents == 2 && d.events[0].id == 0 &&
+          d.events[1].id == 17);
+    bm_design_clear(&d);
+}
+
+static void events_that_are_refused(void)
+{
+    static const struct {
+        const char *text, *why;
+    } rows[] = {
+        {"onset\tduration\tt\n1\t2\n", "line 2 has 2 fields, the header 3"},
+        {"onset\tduration\tt\n1\t2\tface\t\n", "line 2 has 4 fields, the header 3"},
+        {"onset\tduration\tt\n1\t2\tface\n\n3\t4\tface\n", "line 3 has 1 fields"},
+        {"onset\tduration\tt\nn/a\t2\tface\n", "onset \"n/a\" is no number"},
+        {"onset\tduration\tt\n1s\t2\tface\n", "onset \"1s\" is no number"},
+        {"onset\tduration\tt\n1\t-2\tface\n", "duration \"-2\" is no number"},
+        {"onset\tduration\tt\n1\t\tface\n", "duration \"\" is no number"},
+        {"onset\tduration\tt\n1\t2\tcat\n", "\"cat\" is not among the categories (face, house)"},
+        {"onset\tduration\tt\n1\t2\t\n", "the stimulus is empty"},
+        {"onset\tduration\tt\tt\n1\t2\ta\tb\n", "the column t is there twice"},
+        {"onset\tduration\tonset\tt\n1\t2\t1\tb\n", "the column onset is there twice"},
+        {"onset\tduration\tkind\n1\t2\tface\n", "has no column t; name one of its columns: onset\tduration\tkind"},
+    };
+    char face[] = "face", house[] = "house", *names[2] = {face, house};
+    const struct bm_categories cats = {names, 2};
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_design d;
+        struct bm_error err = {0};
+        CHECK_ROW(bm_design_read(put_text("bad.tsv", rows[i].text), "t", &cats, &d, &err) == -1 && !d.events, i);
+        char want[200]; /* control characters are shown as '?' */
+        (void)snprintf(want, sizeof want, "%s", rows[i].why);
+        for (char *p = want; *p; p++)
+            *p = *p == '\t' ? '?' : *p;
+        CHECK_ERR_CONTAINS(&err, want);
+    }
+    struct bm_design d;
+    struct bm_error err = {0};
+    struct bm_categories none = {0};
+    CHECK(bm_design_read(put_text("bad.tsv", "onset\tduration\tt\n1\t2\tface\n"), "t", NULL, &d, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "\"face\" is no stimulus number");
+    err = (struct bm_error){0};
+    CHECK(bm_design_read(scratch("bad.tsv"), NULL, NULL, &d, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "has no column for the stimulus");
+    err = (struct bm_error){0};
+    CHECK(bm_categories_collect(&none, put_text("d.tsv", "0\n1\n"), "t", &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "a design holds numbers");
+}
+
+static void public_events(void)
+{
+    struct bm_categories cats = {0};
+    struct bm_design d;
+    struct bm_error err = {0};
+    const char *path = shared_file("haxby/sub-01_task-objectviewing_run-01_events.tsv");
+
+    if (!path)
+        SKIP("no public test data in ../shared/data (or $BM_SHARED)");
+    CHECK(bm_categories_collect(&cats, path, "trial_type", &err) == 0 && cats.n == 8);
+    CHECK(bm_design_read(path, "trial_type", &cats, &d, &err) == 0 && d.nevents == 8);
+    CHECK(d.events[0].onset == 15 && d.events[0].duration == 22.5 &&
+          strcmp(cats.names[d.events[0].id], "scissors") == 0);
+    bm_design_clear(&d);
+    bm_categories_clear(&cats);
+}
+
+int main(void)
+{
+    static const struct unit_test all[] = {
+        UNIT(designs),
+        UNIT(rest_and_long_runs),
+        UNIT(designs_that_are_refused),
+        UNIT(events_with_categories),
+        UNIT(events_with_numbers),
+        UNIT(events_that_are_refused),
+        UNIT(public_events),
+    };
+
+    return unit_main(all, COUNT(all));
+}
