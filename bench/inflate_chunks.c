@@ -18,7 +18,7 @@ struct state {
     struct bm_source *source;
     const char *path;
     const double *roi; /* > 0 selects; NULL: all chunks */
-    struct bm_run *run;
+    const struct bm_run *run;
     bool *want;
     size_t chunks, inflated;
     uint64_t bytes_read, bytes_inflated;

@@ -107,7 +107,9 @@ def task_runs(subject, session):
     if surprise and not CHOSEN["runs"]:
         logger.warning(f"subject {subject}, session {session}: {surprise}")
     if len(rest) == len(runs):
-        raise WorkflowError(f"subject {subject}, session {session}: no task run is left; leave the session out")
+        raise WorkflowError(
+            f"subject {subject}, session {session}: no task run is there; correct the layout, or leave it out"
+        )
     return [run for run in runs if run.number not in rest]
 
 

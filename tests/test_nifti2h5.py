@@ -86,7 +86,7 @@ def test_slope_that_means_no_scaling(run, tmp_path, slope):
 @pytest.mark.parametrize("version", [1, 2])
 def test_pairs(run, tmp_path, name, given, version):
     path = write_nifti(tmp_path / name, bold(), version=version)
-    (got,) = stream_of(run, str(path).replace("hdr", given))
+    (got,) = stream_of(run, path.with_name(name.replace("hdr", given)))
     assert np.array_equal(got.data, columns(bold())[1])
 
 
@@ -241,7 +241,7 @@ def test_mask_that_does_not_fit(run, tmp_path, what):
     else:
         write_nifti(path, mask, affine=AFFINE + np.eye(4) * (0.5 if what == "affine" else 0))
     write_nifti(tmp_path / "run.nii", bold())
-    says = ["mask"] + {"dims": ["7x6x4", "7x6x5"], "affine": ["run.nii"]}.get(what, [])
+    says = ["mask"] + {"dims": ["7x6x4", "7x6x5"], "affine": ["1.3x2.3x2.3", "1.8x1.8x1.8"]}.get(what, [])
     run.fails("nifti2h5", "--mask", path, tmp_path / "run.nii", tmp_path / "out.h5", says=says)
     assert not (tmp_path / "out.h5").exists()
 
@@ -347,20 +347,21 @@ def test_flipped_bits_of_a_gzip_file_are_refused(run, tmp_path, volumes):
     rng = np.random.default_rng(5)
     bits = [*rng.integers(deflate * 8, (len(blob) - 8) * 8, 40), *rng.integers((len(blob) - 8) * 8, len(blob) * 8, 8)]
     keep = ["--volumes", volumes] if volumes else []
-    whole = run("nifti2h5", *keep, tmp_path / "run.nii.gz", "-").out
+    harmless = 0
     for bit in map(int, bits):
         bad = bytearray(blob)
         bad[bit // 8] ^= 1 << bit % 8
         (tmp_path / "bad.nii.gz").write_bytes(bad)
         done = run.any("nifti2h5", *keep, tmp_path / "bad.nii.gz", tmp_path / "out.h5")
-        # A flip in unused padding bits of the last block may leave the data as they were.
+        # A few bits carry nothing (padding, codes that are never used): with them the data are as they were.
+        harmless += done.status == 0
         if done.status == 0:
-            assert gzip.decompress(bad) and len(blob) - 9 == bit // 8, f"bit {bit} of {len(blob) * 8}"
+            assert gzip.decompress(bad) == gzip.decompress(blob), f"bit {bit} of {len(blob) * 8}"
             (tmp_path / "out.h5").unlink()
         else:
             assert done.status == 1 and "bad.nii.gz" in done.err
         assert not (tmp_path / "out.h5").exists()
-    assert whole
+    assert harmless < 5
 
 
 def test_damage_in_a_later_run_leaves_nothing(run, session, tmp_path):
@@ -484,17 +485,26 @@ READABLE += ["minimal2.hdr", "minimal_extended_hdr.nii", *[f"{t}.nii" for t in T
 @pytest.mark.parametrize("name", READABLE)
 def test_conformance(run, shared, tmp_path, name):
     path = shared / "conformance" / name
-    image = nib.load(path)
-    if image.ndim < 3:
-        pytest.skip(f"{name} has {image.ndim} dimensions")
+    image = nib.load(path if name != "minimal2.hdr" else inflated_pair(path, tmp_path))
     raw = image.dataobj.get_unscaled()
-    raw = raw[..., None] if raw.ndim == 3 else raw
+    raw = raw.reshape(raw.shape + (1,) * (4 - raw.ndim))
     np.save(tmp_path / "mask.npy", np.ones(raw.shape[:3], bool))
     (got,) = stream_of(run, "--tr", 2, "--mask", tmp_path / "mask.npy", path)
     assert np.array_equal(got.data, raw.reshape(-1, raw.shape[3]).T)
     scaled = np.asarray(image.dataobj, float).reshape(-1, raw.shape[3]).T
     np.testing.assert_allclose(got.values, scaled, rtol=1e-6)
-    np.testing.assert_allclose(got.head["affine"], image.affine[:3], atol=1e-4)
+    if image.header["sform_code"] or image.header["qform_code"]:
+        np.testing.assert_allclose(got.head["affine"], image.affine[:3], atol=1e-4)
+    else:  # the standard's first method: nothing but the voxels' size (nibabel adds an origin of its own)
+        sizes = np.diag([*image.header.get_zooms()[:3], 1])
+        np.testing.assert_allclose(got.head["affine"], sizes[:3], atol=1e-4)
+
+
+def inflated_pair(path, folder):
+    """nibabel wants both halves of a pair plain, or both gzipped."""
+    (folder / path.name).write_bytes(path.read_bytes())
+    (folder / path.name.replace("hdr", "img")).write_bytes(gzip.decompress(path.with_suffix(".img.gz").read_bytes()))
+    return folder / path.name
 
 
 @pytest.mark.parametrize("name", ["complex32.nii", "rgb24.nii"])

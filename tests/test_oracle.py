@@ -51,7 +51,7 @@ def cut_and_clean(run, subject, source, target, *, dtype="float32", repeats="cou
     roi = subject.rois / f"{ROI}.nii.gz"
     shift = ["--design", template(subject), "--repeats", repeats, "--offset", offset]
     stages = [*source(roi), ("detrend", "-", "-"), ("zscore", "-", "-"), ("hrfshift", *shift, "-", "-")]
-    run.pipe(*stages, ("concat", "--dtype", dtype, "-", target))
+    run.pipe(*stages, ("concat", "--sessions", "1,21", "--dtype", dtype, "-", target))
     stem = str(target).removesuffix(".fmri.npy")
     with open(f"{stem}.json") as f:
         return np.load(target), np.load(f"{stem}.meta.npy"), json.load(f)
@@ -182,7 +182,9 @@ def test_cleaned_full_brain_session_then_masked_agrees_too(run, subject, direct,
         shift = ("hrfshift", "--design", template(subject), "-", clean[-1])
         run.pipe(("detrend", path, "-"), ("zscore", "-", "-"), shift)
     roi = subject.rois / f"{ROI}.nii.gz"
-    run.pipe(("applymask", "--roi", roi, *clean, "-"), ("concat", "-", tmp_path / "general.fmri.npy"))
+    run.pipe(
+        ("applymask", "--roi", roi, *clean, "-"), ("concat", "--sessions", "1,21", "-", tmp_path / "general.fmri.npy")
+    )
     assert np.load(tmp_path / "general.fmri.npy").tobytes() == direct[0].tobytes()
     assert np.load(tmp_path / "general.meta.npy").tobytes() == direct[1].tobytes()
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 int bm_mul(size_t a, size_t b, size_t *out, const char *what, struct bm_error *err)
 {
@@ -47,6 +48,24 @@ void *bm_calloc(size_t n, size_t size, const char *what, struct bm_error *err)
         return NULL;
     p = calloc(1, bytes ? bytes : 1);
     return p ? p : out_of_memory(what, bytes, err);
+}
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+void *bm_alloc_large(size_t bytes, const char *what, struct bm_error *err)
+{
+    void *p;
+
+    if (bytes < 2 * HUGE_PAGE || bytes > SIZE_MAX - HUGE_PAGE)
+        return bm_alloc(bytes, 1, what, err);
+    bytes = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    p = aligned_alloc(HUGE_PAGE, bytes);
+    if (!p)
+        return out_of_memory(what, bytes, err);
+#ifdef MADV_HUGEPAGE
+    (void)madvise(p, bytes, MADV_HUGEPAGE);
+#endif
+    return p;
 }
 
 char *bm_strdup(const char *s, struct bm_error *err)

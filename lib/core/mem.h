@@ -15,6 +15,9 @@ int bm_add(size_t a, size_t b, size_t *out, const char *what, struct bm_error *e
 void *bm_alloc(size_t n, size_t size, const char *what, struct bm_error *err) BM_MUST_USE;
 void *bm_calloc(size_t n, size_t size, const char *what, struct bm_error *err) BM_MUST_USE;
 
+/* For large areas that are used again and again: on huge pages where the system has them. Uninitialised; free(). */
+void *bm_alloc_large(size_t bytes, const char *what, struct bm_error *err) BM_MUST_USE;
+
 /* A copy of a string; NULL stays NULL only on failure (s must not be NULL). Free with free(). */
 char *bm_strdup(const char *s, struct bm_error *err) BM_MUST_USE;
 

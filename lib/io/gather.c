@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct pair {
+/* Wanted voxels that follow each other along z, and so in the columns of one tile. */
+struct segment {
     uint32_t from, to; /* samples: in the volume; in the tiles, for row 0 */
+    uint32_t n;
 };
 
 struct span {
@@ -12,35 +14,58 @@ struct span {
 };
 
 struct bm_gather {
-    struct pair *pairs;
-    size_t npairs, tile_cols, samples;
+    struct segment *segments;
+    size_t nsegments, tile_cols, samples;
+    size_t slice; /* samples of the volume from one z to the next */
     struct span *spans;
     size_t nspans;
 };
 
-/* x in blocks of a cache line of int16; within a block z runs innermost, as the columns do. */
-#define BLOCK 32
-
-static void fill_pairs(struct bm_gather *g, const struct bm_grid *grid, const int64_t *column_of, size_t rows)
+/* Splits the column of voxels at (x, y) into segments. */
+static int add_segments(const struct bm_gather *g, const struct bm_grid *grid, const int64_t *column_of, size_t rows,
+                        size_t x, size_t y, struct bm_buf *out, struct bm_error *err)
 {
-    const size_t X = (size_t)grid->dims[0], Y = (size_t)grid->dims[1], Z = (size_t)grid->dims[2];
-    const size_t B = g->tile_cols;
-    size_t n = 0;
+    const size_t X = (size_t)grid->dims[0], Z = (size_t)grid->dims[2], B = g->tile_cols;
+    const int64_t *column = column_of + (x * (size_t)grid->dims[1] + y) * Z;
+    struct segment now = {0};
+
+    for (size_t z = 0; z < Z; z++) {
+        size_t c = (size_t)column[z];
+
+        if (column[z] < 0)
+            continue;
+        if (now.n++ == 0) {
+            now.from = (uint32_t)(x + X * y + g->slice * z);
+            now.to = (uint32_t)(c / B * rows * B + c % B);
+        }
+        if (z + 1 < Z && column[z + 1] >= 0 && (c + 1) % B)
+            continue;
+        if (bm_buf_append(out, &now, sizeof now, err))
+            return -1;
+        now.n = 0;
+    }
+    return 0;
+}
+
+/* x innermost: the cache lines of the volume that hold one (x, y) column of voxels, one line for each z, serve the next
+ * x too while they are near. */
+static int fill_segments(struct bm_gather *g, const struct bm_grid *grid, const int64_t *column_of, size_t rows,
+                         struct bm_error *err)
+{
+    const size_t X = (size_t)grid->dims[0], Y = (size_t)grid->dims[1];
+    struct bm_buf all = {0};
 
     for (size_t y = 0; y < Y; y++) {
-        for (size_t x0 = 0; x0 < X; x0 += BLOCK) {
-            for (size_t z = 0; z < Z; z++) {
-                for (size_t x = x0; x < X && x < x0 + BLOCK; x++) {
-                    int64_t c = column_of[(x * Y + y) * Z + z];
-
-                    if (c < 0)
-                        continue;
-                    g->pairs[n].from = (uint32_t)(x + X * (y + Y * z));
-                    g->pairs[n++].to = (uint32_t)((size_t)c / B * rows * B + (size_t)c % B);
-                }
+        for (size_t x = 0; x < X; x++) {
+            if (add_segments(g, grid, column_of, rows, x, y, &all, err)) {
+                bm_buf_free(&all);
+                return -1;
             }
         }
     }
+    g->segments = all.data;
+    g->nsegments = all.size / sizeof *g->segments;
+    return 0;
 }
 
 static int fill_spans(struct bm_gather *g, const struct bm_grid *grid, const int64_t *column_of, struct bm_error *err)
@@ -77,13 +102,13 @@ struct bm_gather *bm_gather_make(const struct bm_grid *grid, const int64_t *voxe
 
     if (column_of) {
         g->tile_cols = tile_cols;
-        g->npairs = n;
+        g->slice = (size_t)grid->dims[0] * (size_t)grid->dims[1];
         g->samples = (n + tile_cols - 1) / tile_cols * tile_cols * rows;
         if (total > UINT32_MAX || g->samples > UINT32_MAX)
             (void)bm_fail(err, BM_EDATA, "a run of %zu volumes x %zu voxels on a grid of %zu is more than 2^32 samples; "
                                          "keep fewer voxels with --mask",
                           rows, n, total);
-        else if ((g->pairs = bm_alloc(n, sizeof *g->pairs, "voxels", err)))
+        else
             status = 0;
     }
     if (!status) {
@@ -91,8 +116,8 @@ struct bm_gather *bm_gather_make(const struct bm_grid *grid, const int64_t *voxe
             column_of[i] = -1;
         for (size_t i = 0; i < n; i++)
             column_of[voxels[i]] = (int64_t)i;
-        fill_pairs(g, grid, column_of, rows);
-        if (background)
+        status = fill_segments(g, grid, column_of, rows, err);
+        if (background && !status)
             status = fill_spans(g, grid, column_of, err);
     }
     free(column_of);
@@ -106,7 +131,7 @@ void bm_gather_free(struct bm_gather *g)
 {
     if (!g)
         return;
-    free(g->pairs);
+    free(g->segments);
     free(g->spans);
     free(g);
 }
@@ -117,39 +142,49 @@ size_t bm_gather_bytes(const struct bm_gather *g, enum bm_dtype dtype)
 }
 
 #define GATHER(type)                                                                                                  \
-    do {                                                                                                              \
-        type *to = (type *)tiles + t * g->tile_cols;                                                                  \
-        const type *from = volume;                                                                                    \
+    for (size_t i = 0; i < g->nsegments; i++) {                                                                       \
+        const struct segment *s = &g->segments[i];                                                                    \
+        const type *from = (const type *)volume + s->from;                                                            \
+        type *to = (type *)tiles + t * g->tile_cols + s->to;                                                          \
                                                                                                                       \
-        for (size_t i = 0; i < g->npairs; i++)                                                                        \
-            to[g->pairs[i].to] = from[g->pairs[i].from];                                                              \
-    } while (0)
+        for (size_t k = 0; k < s->n; k++)                                                                             \
+            to[k] = from[k * g->slice];                                                                               \
+    }
 
 void bm_gather_volume(const struct bm_gather *g, void *tiles, const void *volume, size_t t, enum bm_dtype dtype)
 {
     switch (bm_dtype_size(dtype)) {
     case 1:
-        GATHER(uint8_t);
+        GATHER(uint8_t)
         break;
     case 2:
-        GATHER(uint16_t);
+        GATHER(uint16_t)
         break;
     case 4:
-        GATHER(uint32_t);
+        GATHER(uint32_t)
         break;
     default:
-        GATHER(uint64_t);
+        GATHER(uint64_t)
         break;
     }
 }
 
+/* Eight bytes at a time; the last step may overlap the one before. */
 static bool all_zero_bytes(const unsigned char *p, size_t n)
 {
-    unsigned char any = 0;
+    uint64_t any = 0, word;
 
-    for (size_t i = 0; i < n; i++)
-        any |= p[i];
-    return any == 0;
+    if (n < sizeof word) {
+        for (size_t i = 0; i < n; i++)
+            any |= p[i];
+        return any == 0;
+    }
+    for (size_t i = 0; i + sizeof word <= n; i += sizeof word) {
+        memcpy(&word, p + i, sizeof word);
+        any |= word;
+    }
+    memcpy(&word, p + n - sizeof word, sizeof word);
+    return (any | word) == 0;
 }
 
 static bool is_nonzero(const void *sample, enum bm_dtype dtype)

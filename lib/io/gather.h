@@ -1,7 +1,8 @@
 /* Gathering: the wanted voxels of a volume, from the file's order (x fastest) into a run's tiles.
  *
- * A volume in the file is X-fastest, columns are Z-fastest, so this is a transposition of a masked volume. The pairs
- * (where from, where to) are visited in blocks of x, so that each cache line of the volume is used up while it is near.
+ * A volume in the file is x-fastest, columns are z-fastest, so this is a transposition of a masked volume. Voxels that
+ * follow each other along z form segments; they are visited with x innermost, so that each cache line of the volume is
+ * used up while it is near, and written one after the other.
  */
 #ifndef BM_IO_GATHER_H
 #define BM_IO_GATHER_H

@@ -105,7 +105,7 @@ static void *take_tiles(struct source *s, size_t bytes, struct bm_error *err)
     if (bytes == s->spare_bytes && s->nspare)
         tiles = s->spare[--s->nspare];
     pthread_mutex_unlock(&s->lock);
-    return tiles ? tiles : bm_alloc(bytes, 1, "run", err);
+    return tiles ? tiles : bm_alloc_large(bytes, "run", err);
 }
 
 static void give_tiles(struct source *s, void *tiles, size_t bytes)
@@ -134,7 +134,7 @@ static uint64_t count_nonfinite(const void *data, enum bm_dtype dtype, size_t n)
 static int read_volumes(struct source *s, struct bm_nifti *in, const struct bm_gather *g, struct result *r,
                         struct bm_error *err)
 {
-    void *volume = bm_alloc(bm_nifti_volume_bytes(in), 1, "volume", err);
+    void *volume = bm_alloc_large(bm_nifti_volume_bytes(in), "volume", err);
     int got = volume ? 1 : -1;
     uint64_t before = 0;
 

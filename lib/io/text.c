@@ -55,11 +55,11 @@ void bm_text_clear(struct bm_text *text)
 
 bool bm_text_line(struct bm_text *text, struct bm_span *line)
 {
-    const char *s = (const char *)text->buf.data + text->pos;
     size_t left = text->buf.size - text->pos;
 
     if (left == 0)
         return false;
+    const char *s = (const char *)text->buf.data + text->pos;
     const char *end = memchr(s, '\n', left);
     size_t n = end ? (size_t)(end - s) : left;
     text->pos += end ? n + 1 : n;

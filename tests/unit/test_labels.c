@@ -5,8 +5,7 @@
 static void tables_of_every_kind(void)
 {
     static const char *const same[] = {
-        "# a FreeSurfer colour table\n  0  Unknown   0   0   0   0\n  2  V1d      120  18 134   0\n  1  V1v       25 "
-        "  5  25 255\n",
+        "# FreeSurfer\n  0  Unknown 0 0 0 0\n  2  V1d    120  18 134   0\n  1  V1v     25   5  25 255\n",
         "0 Unknown\n\n# remark\n1 V1v\n2 V1d\n",
         "0\tUnknown\r\n2\tV1d\r\n1\tV1v\r\n",
         "index\tname\tcolor\n0\tUnknown\t#000\n1\tV1v\t#f00\n2\tV1d\t#0f0\n",
