@@ -118,7 +118,7 @@ def run_once(stages):
     for stage, child in zip(stages, children, strict=True):
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
-        name = Path(str(stage[0])).name
+        name = Path(str(stage[0])).name.replace("env", "igzip")
         rss[name] = max(rss.get(name, 0), usage.ru_maxrss / 1024)
         cpu += usage.ru_utime + usage.ru_stime
     seconds = time.perf_counter() - begin
@@ -243,7 +243,8 @@ def machine(bench, session, folder):
     unit = first_line("igzip", "--version") if shutil.which("igzip") else "inflate_files (igzip is not installed)"
     return {
         "machine": f"{model}, {CORES} cores, {memory:.0f} GiB, {platform.release()}",
-        "load before": f"{os.getloadavg()[0]:.2f}",
+        "load before": f"{load:.2f}"
+        + (" - OTHER PROGRAMS RUN: do not trust the seconds" if load > CORES / 4 else ""),
         "programs": first_line(bench.bin / "nifti2h5", "--version"),
         "unit": f"{unit}, {CORES} at a time, 12 files, {session.size / MB:.0f} MB, to /dev/null",
         "input": f"{filesystem(bench.data)}, in the page cache",
@@ -251,7 +252,9 @@ def machine(bench, session, folder):
     }
 
 
-def cells(row):
+def cells(row, by_name):
+    base = by_name.get(row.against)
+    cpu = f"{statistics.median(row.cpu) / statistics.median(base.cpu):.2f}" if base else ""
     ratio = f"{statistics.median(row.ratios):.2f}" if row.ratios else ""
     of = {"unit": "units", None: ""}.get(row.against, "x the row above")
     spread = f"{min(row.times):.2f}-{max(row.times):.2f}"
@@ -261,9 +264,10 @@ def cells(row):
         row.name,
         f"{statistics.median(row.times):.2f}",
         spread,
-        f"{statistics.median(row.cpu):.2f}",
         f"{ratio} {of}".strip() if ratio else "",
         target,
+        f"{statistics.median(row.cpu):.2f}",
+        cpu,
         f"{row.rss[peak]:.0f} {peak}",
     ]
 

@@ -81,6 +81,14 @@ void cli_usage(const struct cli *cli, const char *fmt, ...)
     exit(2);
 }
 
+void cli_error(const struct cli *cli, const struct bm_error *err)
+{
+    if (progress_on_line)
+        (void)fputs("\r\033[K", stderr);
+    progress_on_line = false;
+    (void)fprintf(stderr, "%s: %s\n", cli->program->name, err->text);
+}
+
 void cli_fail(const struct cli *cli, const struct bm_error *err)
 {
     bm_commit_remove_all();
@@ -90,9 +98,7 @@ void cli_fail(const struct cli *cli, const struct bm_error *err)
     }
     if (err->code == BM_EUSAGE)
         cli_usage(cli, "%s", err->text);
-    if (progress_on_line)
-        (void)fputs("\r\033[K", stderr);
-    (void)fprintf(stderr, "%s: %s\n", cli->program->name, err->text);
+    cli_error(cli, err);
     _exit(1); /* other threads may still be at work, and a file that failed must not be touched again */
 }
 
@@ -240,12 +246,12 @@ static void print_version(const struct cli_program *p)
                  bm_hdf5_version(hdf5), JANSSON_VERSION);
 }
 
-static void finish_stdout(const struct cli *cli)
+int cli_finish(const struct cli *cli, bool failed)
 {
     struct bm_error err = {0};
 
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        exit(0);
+    if (fflush(stdout) == 0 && !ferror(stdout) && (close(STDOUT_FILENO) == 0 || errno == EBADF))
+        return failed ? 1 : 0;
     (void)bm_fail_errno(&err, "standard output", "cannot be written");
     cli_fail(cli, &err);
 }
@@ -382,7 +388,7 @@ void cli_parse(struct cli *cli, const struct cli_program *program, int argc, cha
     else if (opt_version)
         print_version(program);
     if (opt_help || opt_markdown || opt_version)
-        finish_stdout(cli);
+        exit(cli_finish(cli, false));
     if (cli->nargs < program->min_args)
         cli_usage(cli, "too few arguments; usage: %s %s", program->name, program->usage);
     if (cli->nargs > program->max_args)

@@ -81,6 +81,10 @@ void cli_warn(const struct cli *cli, const char *fmt, ...) BM_PRINTF(2, 3); /* s
 void cli_note(const struct cli *cli, const char *fmt, ...) BM_PRINTF(2, 3); /* silent with --quiet */
 /* Ends the process for an error: prints the line, removes temporaries, status as above. */
 void cli_fail(const struct cli *cli, const struct bm_error *err) __attribute__((noreturn));
+/* Prints the line of an error and goes on. */
+void cli_error(const struct cli *cli, const struct bm_error *err);
+/* For programs that print on standard output: checks that it took everything; returns the exit status. */
+int cli_finish(const struct cli *cli, bool failed);
 /* The same for a mistake on the command line (status 2, "try --help"). */
 void cli_usage(const struct cli *cli, const char *fmt, ...) BM_PRINTF(2, 3) __attribute__((noreturn));
 

@@ -61,6 +61,9 @@ static int begin(void *self, struct bm_run *run, struct bm_error *err)
         if (!memcmp(&s->list[i], &now, sizeof now))
             return bm_fail(err, BM_EDATA, "run %s: session %d, run %d of subject %d comes twice; name each input once",
                            run->label, now.session, now.run, now.subject);
+        if (i + 1 < s->n && s->list[i].session == now.session && s->list[s->n - 1].session != now.session)
+            return bm_fail(err, BM_EDATA, "run %s: session %d comes back after others; keep a session's runs together",
+                           run->label, now.session);
     }
     if (sessions && (now.session >= MAX_NUMBER || !s->wanted[now.session]))
         return bm_fail(err, BM_EDATA, "run %s: session %d is not one of --sessions %s", run->label, now.session, sessions);

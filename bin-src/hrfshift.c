@@ -5,6 +5,7 @@
 #include "ops/labelrows.h"
 
 #include <glob.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,7 +79,9 @@ static int read_design(struct state *s, const char *path, struct bm_design *d, s
     return bm_design_read(path, events ? column : NULL, events ? &s->cats : NULL, d, err);
 }
 
-static struct bm_presentation *to_rows(const struct bm_design *d, double tr, struct bm_error *err)
+#define LONGEST 1e9 /* seconds; no scan is longer, and rows stay far within 64 bits */
+
+static struct bm_presentation *to_rows(const struct bm_design *d, const char *path, double tr, struct bm_error *err)
 {
     struct bm_presentation *shown = bm_alloc(d->nevents, sizeof *shown, "presentations", err);
 
@@ -86,6 +89,12 @@ static struct bm_presentation *to_rows(const struct bm_design *d, double tr, str
         const struct bm_event *e = &d->events[i];
         const double unit = d->in_rows ? 1.0 : tr;
 
+        if (!(fabs(e->onset) <= LONGEST && e->duration <= LONGEST)) {
+            (void)bm_fail(err, BM_EDATA, "%s: an event has onset %g s and duration %g s; correct the table", path, e->onset,
+                          e->duration);
+            free(shown);
+            return NULL;
+        }
         shown[i].first = bm_onset_row(e->onset, unit);
         shown[i].rows = bm_onset_row(e->onset + e->duration, unit) - shown[i].first;
         shown[i].id = e->id;
@@ -108,14 +117,18 @@ static int label(struct bm_run *run, const struct bm_presentation *shown, size_t
     return scratch && run->meta.data ? 0 : -1;
 }
 
-static int set_categories(const struct state *s, struct bm_run *run, struct bm_error *err)
+/* The run's categories become the first n of ours. */
+static int set_categories(const struct state *s, struct bm_run *run, size_t n, struct bm_error *err)
 {
-    char **names = bm_calloc(s->cats.n, sizeof *names, "categories", err);
+    char **names;
 
+    while (run->ncategories) /* of an earlier labelling */
+        free(run->categories[--run->ncategories]);
+    free(run->categories);
+    run->categories = names = bm_calloc(n, sizeof *names, "categories", err);
     if (!names)
         return -1;
-    run->categories = names;
-    for (run->ncategories = 0; run->ncategories < s->cats.n; run->ncategories++) {
+    for (run->ncategories = 0; run->ncategories < n; run->ncategories++) {
         names[run->ncategories] = bm_strdup(s->cats.names[run->ncategories], err);
         if (!names[run->ncategories])
             return -1;
@@ -149,9 +162,9 @@ static int label_run(struct state *s, struct bm_run *run, const char *path, stru
                                      "--design, or name the right design",
                       path, d.rows, run->label, run->rows);
     else
-        shown = to_rows(&d, run->tr, err);
+        shown = to_rows(&d, path, run->tr, err);
     if (shown && !label(run, shown, d.nevents, err) && !add_step(s, run, path, &d, err))
-        status = d.in_rows ? 0 : set_categories(s, run, err);
+        status = set_categories(s, run, d.in_rows ? 0 : s->cats.n, err);
     free(shown);
     bm_design_clear(&d);
     return status;
@@ -166,6 +179,15 @@ static int begin(void *self, struct bm_run *run, struct bm_error *err)
     free(path);
     s->runs++;
     return status;
+}
+
+static int done(void *self, struct bm_error *err)
+{
+    const struct state *s = self;
+
+    if (s->runs < designs.n && !strchr(designs.items[0], '{'))
+        return bm_fail(err, BM_EUSAGE, "%zu designs were given for %zu runs; give one --design a run", designs.n, s->runs);
+    return 0;
 }
 
 /* The pattern with its placeholders as "*", all else taken literally. */
@@ -246,7 +268,7 @@ int main(int argc, char **argv)
     struct cli cli;
     struct bm_error err = {0};
     struct state s = {.cli = &cli};
-    struct bm_op op = {.self = &s, .begin = begin};
+    struct bm_op op = {.self = &s, .begin = begin, .done = done};
 
     cli_parse(&cli, &program, argc, argv);
     if (!designs.n)

@@ -137,6 +137,17 @@ static void name_run(struct job *j, size_t i, const char *path)
     run->run = first_run ? (int)first_run + (int)i : name->run ? name->run : (int)i + 1;
 }
 
+static bool seen_before(const struct job *j, size_t kept, size_t i)
+{
+    const struct bm_niftirun *r = &j->runs[i];
+
+    for (size_t k = 0; k < kept; k++) {
+        if (j->runs[k].subject == r->subject && j->runs[k].session == r->session && j->runs[k].run == r->run)
+            return true;
+    }
+    return false;
+}
+
 static int list_runs(struct job *j, struct bm_error *err)
 {
     size_t kept = 0;
@@ -157,8 +168,10 @@ static int list_runs(struct job *j, struct bm_error *err)
             cli_note(&j->cli, "%s: the design shows no stimulus; left out as a rest run", j->cli.args[i]);
             continue;
         }
-        j->runs[kept] = j->runs[i];
-        kept++;
+        if (seen_before(j, kept, i))
+            return bm_fail(err, BM_EDATA, "%s: session %d, run %d comes twice; name each run once", j->runs[i].path,
+                           j->runs[i].session, j->runs[i].run);
+        j->runs[kept++] = j->runs[i];
     }
     j->n = kept;
     return kept ? 0 : bm_fail(err, BM_EDATA, "%s: all runs are rest runs; nothing to write", j->output);

@@ -68,7 +68,6 @@ static int tile(void *self, const struct bm_run *run, struct bm_tile *t, struct 
     struct bm_standardise_found found;
     double *scratch = bm_alloc(bm_panel_scratch(t->rows), sizeof *scratch, "panel", err);
 
-    (void)run;
     if (!scratch || bm_buf_resize(&t->packed, t->rows * t->cols * bm_dtype_size(s->to), err)) {
         free(scratch);
         return -1;
@@ -76,6 +75,9 @@ static int tile(void *self, const struct bm_run *run, struct bm_tile *t, struct 
     bm_standardise(t->packed.data, s->to, t->data.data, s->from, s->slope, s->inter, t->rows, t->cols, s->method, (size_t)ddof,
                    scratch, &found);
     free(scratch);
+    if (found.overflow)
+        return bm_fail(err, BM_EDATA, "run %s: a value is too large for %s; use --dtype float32 or float64", run->label,
+                       dtype);
     bm_tile_swap(t, s->to);
     s->constant += found.constant;
     s->nonfinite += found.nonfinite;

@@ -1,9 +1,10 @@
 # The configuration, and what the rules ask about the dataset.
 #
 # What makes a result stale: a change of its input files, of the list of them, or of the settings that it depends on,
-# which all reach the programs through `params`. The programs in bin/ are no inputs: rebuilding them would pack
-# everything anew although packing is lossless. After an upgrade that changes results say so, with e.g. `-R arrays`.
-# Designs are inputs of the arrays, whose labels they are; a packed session depends only on how many rows they have.
+# which all reach the programs through `params` (made from wildcards and config alone: Snakemake does not watch params
+# that are made from input). The programs in bin/ are no inputs: rebuilding them would pack everything anew although
+# packing is lossless. After an upgrade that changes results say so, with e.g. `-R arrays`. Designs are inputs of the
+# arrays, whose labels they are; a packed session depends only on how many rows they have.
 import os
 import shlex
 from functools import cache
@@ -191,6 +192,15 @@ def read_options(wildcards):
         "design": None if pack["volumes"] else design_template(wildcards),
         "tr": pack["tr"],
     }
+
+
+def pack_options(wildcards):
+    return command.options(
+        **read_options(wildcards),
+        session=int(wildcards.session),
+        mask=mask_file(wildcards),
+        store=config["pack"]["store"],
+    )
 
 
 def roi_options(wildcards, option="roi"):

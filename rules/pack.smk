@@ -17,12 +17,7 @@ rule pack:
         mem_mb=lambda wildcards, attempt: 1024 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        options=lambda wildcards, input: command.options(
-            **read_options(wildcards),
-            session=int(wildcards.session),
-            mask=input.mask or None,
-            store=config["pack"]["store"],
-        ),
+        options=pack_options,
         rows=design_rows,
     shell:
         "nifti2h5 --threads {threads} {params.options} -- {input.runs:q} {output:q} 2> {log:q}"

@@ -1,5 +1,7 @@
 #include "core/dtype.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -135,19 +137,32 @@ void bm_to_double(double *dst, const void *src, enum bm_dtype t, size_t n)
     }
 }
 
-void bm_from_double(void *dst, enum bm_dtype t, const double *src, size_t n)
+/* Is any finite value at least `limit` in size, the first that rounds to infinity? */
+static bool any_beyond(const double *src, size_t n, double limit)
+{
+    bool beyond = false;
+
+    for (size_t i = 0; i < n; i++) {
+        double a = fabs(src[i]);
+
+        beyond |= (a >= limit) & (a <= DBL_MAX);
+    }
+    return beyond;
+}
+
+bool bm_from_double(void *dst, enum bm_dtype t, const double *src, size_t n)
 {
     switch (t) {
     case BM_F16: /* by way of float: double rounding costs at most one unit in 2^29 of a half's last place */
         for (size_t i = 0; i < n; i++)
             ((uint16_t *)dst)[i] = bm_half_from_float((float)src[i]);
-        break;
+        return !any_beyond(src, n, 65520.0);
     case BM_F32:
         for (size_t i = 0; i < n; i++)
             ((float *)dst)[i] = (float)src[i];
-        break;
+        return !any_beyond(src, n, 0x1.ffffffp127);
     default:
         memcpy(dst, src, n * sizeof *src);
-        break;
+        return true;
     }
 }

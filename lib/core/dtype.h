@@ -29,8 +29,9 @@ bool bm_dtype_from_name(const char *name, enum bm_dtype *out);   /* accepts name
 
 /* n samples of type t at src to double, one by one exact except for 64-bit integers beyond 2^53. */
 void bm_to_double(double *dst, const void *src, enum bm_dtype t, size_t n);
-/* n doubles to BM_F16, BM_F32 or BM_F64 at dst, rounded to nearest even (float16 overflows to infinity). */
-void bm_from_double(void *dst, enum bm_dtype t, const double *src, size_t n);
+/* n doubles to BM_F16, BM_F32 or BM_F64 at dst, rounded to nearest even. false: a finite value was too large for the
+ * type and became infinite. */
+bool bm_from_double(void *dst, enum bm_dtype t, const double *src, size_t n);
 
 uint16_t bm_half_from_float(float f); /* IEEE 754 binary16, round to nearest even */
 float bm_half_to_float(uint16_t h);

@@ -197,6 +197,43 @@ uint64_t bm_run_counted(const struct bm_run *run, const char *name)
     return 0;
 }
 
+static bool same_categories(const struct bm_run *a, const struct bm_run *b)
+{
+    bool same = a->ncategories == b->ncategories;
+
+    for (size_t i = 0; same && i < a->ncategories; i++)
+        same = !strcmp(a->categories[i], b->categories[i]);
+    return same;
+}
+
+int bm_run_fits(const struct bm_run *first, const struct bm_run *run, const char *where, struct bm_error *err)
+{
+    const char *a = first->label, *b = run->label;
+    char p[160], q[160];
+
+    if (first->subject != run->subject)
+        return bm_fail(err, BM_EDATA, "%s: run %s is of subject %d, run %s of subject %d; keep subjects apart", where, a,
+                       first->subject, b, run->subject);
+    if (!bm_grid_same(&first->grid, &run->grid))
+        return bm_fail(err, BM_EDATA, "%s: run %s has the grid %s, run %s has %s; keep grids apart", where, a,
+                       bm_grid_text(&first->grid, p, sizeof p), b, bm_grid_text(&run->grid, q, sizeof q));
+    if (first->cols != run->cols || memcmp(first->voxels, run->voxels, run->cols * sizeof *run->voxels) != 0)
+        return bm_fail(err, BM_EDATA, "%s: runs %s and %s have different voxels; give both the same --mask, or cut both with "
+                                      "the same applymask --roi",
+                       where, a, b);
+    if (fabs(first->tr - run->tr) > 1e-6 * first->tr)
+        return bm_fail(err, BM_EDATA, "%s: run %s has a TR of %g s, run %s of %g s; give nifti2h5 --tr if a header is wrong",
+                       where, a, first->tr, b, run->tr);
+    if (first->meta.history != run->meta.history)
+        return bm_fail(err, BM_EDATA, "%s: runs %s and %s differ in their metadata (history %zu and %zu); run hrfshift on "
+                                      "both with one --history",
+                       where, a, b, first->meta.history, run->meta.history);
+    if (!same_categories(first, run))
+        return bm_fail(err, BM_EDATA, "%s: runs %s and %s differ in their categories; give hrfshift --categories", where, a,
+                       b);
+    return 0;
+}
+
 size_t bm_run_tiles(const struct bm_run *run)
 {
     return run->cols / run->tile_cols + (run->cols % run->tile_cols != 0);

@@ -26,32 +26,6 @@ struct writer {
     uint32_t crc; /* of the data */
 };
 
-static int check_fits(const struct writer *w, const struct bm_run *run, struct bm_error *err)
-{
-    char a[160], b[160];
-
-    if (!bm_grid_same(&w->first.grid, &run->grid))
-        return bm_fail(err, BM_EDATA, "%s: run %s has the grid %s, but run %s has %s; make one array a grid", w->fmri_path,
-                       run->label, bm_grid_text(&run->grid, a, sizeof a), w->first.label,
-                       bm_grid_text(&w->first.grid, b, sizeof b));
-    if (run->cols != w->first.cols || memcmp(run->voxels, w->first.voxels, run->cols * sizeof *run->voxels) != 0)
-        return bm_fail(err, BM_EDATA, "%s: runs %s and %s have different voxels; cut both with the same applymask --roi",
-                       w->fmri_path, w->first.label, run->label);
-    if (run->meta.history != w->first.meta.history)
-        return bm_fail(err, BM_EDATA, "%s: runs %s and %s differ in their metadata (history %zu and %zu); run hrfshift on "
-                                      "both with one --history",
-                       w->fmri_path, w->first.label, run->label, w->first.meta.history, run->meta.history);
-    if (run->ncategories != w->first.ncategories)
-        return bm_fail(err, BM_EDATA, "%s: runs %s and %s differ in their categories; give hrfshift --categories",
-                       w->fmri_path, w->first.label, run->label);
-    for (size_t i = 0; i < run->ncategories; i++) {
-        if (strcmp(run->categories[i], w->first.categories[i]) != 0)
-            return bm_fail(err, BM_EDATA, "%s: runs %s and %s differ in their categories; give hrfshift --categories",
-                           w->fmri_path, w->first.label, run->label);
-    }
-    return 0;
-}
-
 static int start(struct writer *w, const struct bm_run *run, struct bm_error *err)
 {
     static const char zeros[DATA_START];
@@ -68,7 +42,7 @@ static int arrays_begin_run(struct bm_sink *sink, const struct bm_run *run, stru
 
     if (bm_run_check(run, w->fmri_path, err))
         return -1;
-    if (json_array_size(w->runs) == 0 ? start(w, run, err) : check_fits(w, run, err))
+    if (json_array_size(w->runs) == 0 ? start(w, run, err) : bm_run_fits(&w->first, run, w->fmri_path, err))
         return -1;
     w->slope = run->slope;
     w->inter = run->inter;
@@ -84,6 +58,7 @@ static int arrays_encode(struct bm_sink *sink, struct bm_tile *tile, struct bm_e
     const struct writer *w = (const struct writer *)sink;
     const size_t from = bm_dtype_size(tile->dtype), to = bm_dtype_size(w->dtype);
     double *row;
+    bool fits = true;
 
     if (tile->dtype == w->dtype && w->slope == 1.0 && w->inter == 0.0)
         return 0;
@@ -96,9 +71,12 @@ static int arrays_encode(struct bm_sink *sink, struct bm_tile *tile, struct bm_e
         bm_to_double(row, (unsigned char *)tile->data.data + t * tile->cols * from, tile->dtype, tile->cols);
         for (size_t c = 0; c < tile->cols; c++)
             row[c] = row[c] * w->slope + w->inter;
-        bm_from_double((unsigned char *)tile->packed.data + t * tile->cols * to, w->dtype, row, tile->cols);
+        fits &= bm_from_double((unsigned char *)tile->packed.data + t * tile->cols * to, w->dtype, row, tile->cols);
     }
     free(row);
+    if (!fits)
+        return bm_fail(err, BM_EDATA, "%s: a value is too large for %s; use another --dtype", w->fmri_path,
+                       bm_dtype_name(w->dtype));
     bm_tile_swap(tile, w->dtype);
     return 0;
 }

@@ -31,17 +31,17 @@ int bm_bytes_skip(struct bm_bytes *b, uint64_t n, struct bm_error *err) BM_MUST_
 /* Reads to the real end, checking all trailers. *left, if not NULL, gets how many decoded bytes were left over. */
 int bm_bytes_finish(struct bm_bytes *b, uint64_t *left, struct bm_error *err) BM_MUST_USE;
 
-bool bm_bytes_gzip(const struct bm_bytes *b);           /* was it gzip? */
-uint64_t bm_bytes_count(const struct bm_bytes *b);      /* decoded bytes handed out so far */
-uint32_t bm_bytes_crc32(const struct bm_bytes *b);      /* CRC-32 of all decoded bytes; valid after bm_bytes_finish */
-uint64_t bm_bytes_raw_count(const struct bm_bytes *b);  /* bytes read from the file so far, for progress */
-int64_t bm_bytes_raw_size(const struct bm_bytes *b);    /* size of the file, or -1 for a pipe */
+bool bm_bytes_gzip(const struct bm_bytes *b);          /* was it gzip? */
+uint64_t bm_bytes_count(const struct bm_bytes *b);     /* decoded bytes handed out so far */
+uint32_t bm_bytes_crc32(const struct bm_bytes *b);     /* CRC-32 of all decoded bytes; valid after bm_bytes_finish */
+uint64_t bm_bytes_raw_count(const struct bm_bytes *b); /* bytes read from the file so far, for progress */
+int64_t bm_bytes_raw_size(const struct bm_bytes *b);   /* size of the file, or -1 for a pipe */
 /* Could the decoded input hold n bytes? No where the file is too small for that even at deflate's best ratio; a pipe
  * always could. Asked before a header's claim is believed. */
 bool bm_bytes_may_hold(const struct bm_bytes *b, uint64_t n);
-const char *bm_bytes_name(const struct bm_bytes *b);    /* path, or "standard input" */
-const char *bm_inflater_name(void);                     /* "ISA-L 2.30.0" or "zlib 1.2.13", for --version */
-void bm_bytes_close(struct bm_bytes *b);                /* NULL is fine */
+const char *bm_bytes_name(const struct bm_bytes *b); /* path, or "standard input" */
+const char *bm_inflater_name(void);                  /* "ISA-L 2.30.0" or "zlib 1.2.13", for --version */
+void bm_bytes_close(struct bm_bytes *b);             /* NULL is fine */
 
 /* CRC-32 (IEEE, as gzip) of data continuing `crc` (0 to start). */
 uint32_t bm_crc32(uint32_t crc, const void *data, size_t n);

@@ -183,13 +183,16 @@ static hid_t access_list(void)
 struct bm_h5 *bm_h5_create(const char *path, const char *shown_as, struct bm_error *err)
 {
     struct bm_h5 *f = new_file(shown_as, err);
-    hid_t fapl;
+    hid_t fapl, fcpl;
 
     if (!f)
         return NULL;
     lock();
     fapl = access_list();
-    f->id = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, fapl);
+    fcpl = H5Pcreate(H5P_FILE_CREATE);
+    (void)H5Pset_obj_track_times(fcpl, 0);
+    f->id = H5Fcreate(path, H5F_ACC_TRUNC, fcpl, fapl);
+    (void)H5Pclose(fcpl);
     if (f->id < 0)
         (void)fail(err, shown_as, "cannot be created");
     (void)H5Pclose(fapl);
@@ -234,11 +237,14 @@ int bm_h5_close(struct bm_h5 *f, struct bm_error *err)
 
 int bm_h5_make_group(struct bm_h5 *f, const char *name, struct bm_error *err)
 {
-    hid_t id;
+    hid_t id, gcpl;
     int status;
 
     lock();
-    id = H5Gcreate2(f->id, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    gcpl = H5Pcreate(H5P_GROUP_CREATE);
+    (void)H5Pset_obj_track_times(gcpl, 0); /* the same input gives the same bytes, whatever the clock says */
+    id = H5Gcreate2(f->id, name, H5P_DEFAULT, gcpl, H5P_DEFAULT);
+    (void)H5Pclose(gcpl);
     status = id < 0 || H5Gclose(id) < 0 ? fail(err, f->name, "a group cannot be written") : 0;
     unlock();
     return status;

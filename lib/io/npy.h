@@ -15,9 +15,9 @@
 #define BM_NPY_MAX_DIMS 8
 
 struct bm_npy_header {
-    char descr[2048];    /* "<i2", "|b1", or for structured arrays the list as numpy prints it, quotes and all */
-    bool structured;     /* descr is a list of fields */
-    size_t itemsize;     /* bytes a record; 0 for a structured descr (the caller knows its own) */
+    char descr[2048]; /* "<i2", "|b1", or for structured arrays the list as numpy prints it, quotes and all */
+    bool structured;  /* descr is a list of fields */
+    size_t itemsize;  /* bytes a record; 0 for a structured descr (the caller knows its own) */
     bool fortran_order;
     size_t ndim;
     size_t shape[BM_NPY_MAX_DIMS];

@@ -35,8 +35,8 @@ static int select_all(const double *values, size_t n, const int64_t *labels, siz
         count += flags[i];
     }
     if (!count)
-        return bm_fail(err, BM_EDATA, "%s: selects no voxel%s; list its values with boldinfo", path,
-                       nlabels ? " with these --labels" : "");
+        return bm_fail(err, BM_EDATA, "%s: no voxel %s; list its values with boldinfo", path,
+                       nlabels ? "has one of the values that --labels names" : "is above 0");
     return 0;
 }
 
@@ -59,13 +59,23 @@ static int read_nifti(const char *path, const struct bm_grid *expected, struct b
     return grid_differs(path, grid, expected, err);
 }
 
+static const char *shape_text(const struct bm_npy_header *h, char text[160])
+{
+    int n = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < h->ndim && n < 130; i++)
+        n += snprintf(text + n, 160 - (size_t)n, "%s%zu", i ? "x" : "", h->shape[i]);
+    return text;
+}
+
 static int read_npy(const char *path, const struct bm_grid *expected, double **values, struct bm_error *err)
 {
     struct bm_npy_header h;
     enum bm_dtype dtype;
     size_t items = 1, voxels;
     void *data;
-    char text[160];
+    char text[160], shape[160];
     bool fits;
 
     if (!expected)
@@ -80,9 +90,8 @@ static int read_npy(const char *path, const struct bm_grid *expected, double **v
         fits = fits && h.shape[i] == (size_t)expected->dims[i];
     *values = fits ? bm_alloc(items, sizeof **values, "mask", err) : NULL;
     if (!fits)
-        (void)bm_fail(err, BM_EDATA, "%s: the mask has %zu elements in %zu dimensions, the series' grid is %s; use a mask "
-                                     "of shape (X, Y, Z)",
-                      path, items, h.ndim, bm_grid_text(expected, text, sizeof text));
+        (void)bm_fail(err, BM_EDATA, "%s: the mask's shape is %s, the series' grid is %s; use a mask of shape (X, Y, Z)",
+                      path, shape_text(&h, shape), bm_grid_text(expected, text, sizeof text));
     if (*values)
         bm_to_double(*values, data, dtype, items);
     free(data);

@@ -358,23 +358,9 @@ static int put_attrs(struct writer *w, const struct bm_run *run, struct bm_error
 
 static int check_fits(const struct writer *w, const struct bm_run *run, struct bm_error *err)
 {
-    const char *path = bm_commit_path(w->out);
-    char a[160], b[160];
-
-    if (!bm_grid_same(&w->first.grid, &run->grid))
-        return bm_fail(err, BM_EDATA, "%s: run %s has the grid %s, but run %s has %s; keep different grids in different files",
-                       path, run->label, bm_grid_text(&run->grid, a, sizeof a), w->first.label,
-                       bm_grid_text(&w->first.grid, b, sizeof b));
-    if (run->cols != w->first.cols || memcmp(run->voxels, w->first.voxels, run->cols * sizeof *run->voxels) != 0)
-        return bm_fail(err, BM_EDATA,
-                       "%s: runs %s and %s have different voxels; give both the same --mask or cut both with applymask",
-                       path, w->first.label, run->label);
-    if (run->meta.history != w->first.meta.history)
-        return bm_fail(err, BM_EDATA, "%s: runs %s and %s have metadata with histories of %zu and %zu; use one --history",
-                       path, w->first.label, run->label, w->first.meta.history, run->meta.history);
     if (w->runs == MAX_RUNS)
-        return bm_fail(err, BM_EDATA, "%s: more than %d runs in one file; make several", path, MAX_RUNS);
-    return 0;
+        return bm_fail(err, BM_EDATA, "%s: more than %d runs in one file; make several", bm_commit_path(w->out), MAX_RUNS);
+    return bm_run_fits(&w->first, run, bm_commit_path(w->out), err);
 }
 
 static int start_file(struct writer *w, const struct bm_run *run, struct bm_error *err)

@@ -90,7 +90,7 @@ static uint64_t settle(struct bm_panel *p, const double scale[BM_PANEL], double 
     for (size_t c = 0; c < BM_PANEL; c++) {
         bool is_flat = sqrt(sum[c] / (double)p->rows) <= nothing * scale[c];
 
-        factor[c] = is_flat ? 0.0 : slope;
+        factor[c] = isnan(scale[c]) ? NAN : is_flat ? 0.0 : slope;
         flat += is_flat && c < p->n;
     }
     for (size_t t = 0; t < p->rows; t++) {
@@ -108,7 +108,7 @@ void bm_detrend(void *out, enum bm_dtype out_dtype, const void *data, enum bm_dt
     struct bm_panel p = {.y = scratch};
     double scale[BM_PANEL];
 
-    *found = (struct bm_detrend_found){0, 0};
+    *found = (struct bm_detrend_found){0};
     for (size_t first = 0; first < cols; first += BM_PANEL) {
         bm_panel_load(&p, data, dtype, rows, cols, first, 1.0, 0.0);
         if (bm_dtype_is_float(dtype))
@@ -116,6 +116,6 @@ void bm_detrend(void *out, enum bm_dtype out_dtype, const void *data, enum bm_dt
         bm_panel_scale(&p, scale);
         project_out(&p, q, k);
         found->flat += settle(&p, scale, bm_panel_nothing(dtype), slope);
-        bm_panel_store(&p, out, out_dtype, cols, first);
+        found->overflow |= !bm_panel_store(&p, out, out_dtype, cols, first);
     }
 }

@@ -24,6 +24,7 @@ bool bm_poly_basis(double *q, size_t rows, size_t order);
 
 struct bm_detrend_found {
     uint64_t flat;      /* voxels whose residue was nothing and became 0 */
+    bool overflow;      /* a finite residue was too large for out_dtype and became infinite */
     uint64_t nonfinite; /* samples that were NaN or infinite; such a voxel becomes NaN throughout */
 };
 

@@ -26,17 +26,21 @@ void bm_panel_load(struct bm_panel *p, const void *data, enum bm_dtype dtype, si
         p->y[i] = p->y[i] * slope + inter;
 }
 
-void bm_panel_store(const struct bm_panel *p, void *data, enum bm_dtype dtype, size_t cols, size_t first)
+bool bm_panel_store(const struct bm_panel *p, void *data, enum bm_dtype dtype, size_t cols, size_t first)
 {
     const size_t size = bm_dtype_size(dtype);
     unsigned char *to = data;
+    bool fits = true;
 
     for (size_t t = 0; t < p->rows; t++)
-        bm_from_double(to + (t * cols + first) * size, dtype, p->y + t * BM_PANEL, p->n);
+        fits &= bm_from_double(to + (t * cols + first) * size, dtype, p->y + t * BM_PANEL, p->n);
+    return fits;
 }
 
 void bm_panel_scale(const struct bm_panel *p, double scale[BM_PANEL])
 {
+    double poison[BM_PANEL] = {0}; /* 0, or NaN once a sample is not finite */
+
     for (size_t c = 0; c < BM_PANEL; c++)
         scale[c] = 0.0;
     for (size_t t = 0; t < p->rows; t++) {
@@ -46,8 +50,11 @@ void bm_panel_scale(const struct bm_panel *p, double scale[BM_PANEL])
             double a = fabs(y[c]);
 
             scale[c] = a > scale[c] ? a : scale[c];
+            poison[c] += 0.0 * y[c];
         }
     }
+    for (size_t c = 0; c < BM_PANEL; c++)
+        scale[c] += poison[c];
 }
 
 uint64_t bm_panel_nonfinite(const struct bm_panel *p)

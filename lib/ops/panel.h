@@ -10,6 +10,7 @@
 
 #include "core/dtype.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,9 +27,10 @@ size_t bm_panel_scratch(size_t rows);
 /* Loads columns [first, first+n), n <= BM_PANEL, as slope * sample + inter. */
 void bm_panel_load(struct bm_panel *p, const void *data, enum bm_dtype dtype, size_t rows, size_t cols, size_t first,
                    double slope, double inter);
-/* Stores the panel as `dtype` (a float type) into columns [first, first+n) of a rows x cols matrix. */
-void bm_panel_store(const struct bm_panel *p, void *data, enum bm_dtype dtype, size_t cols, size_t first);
-/* Largest absolute value of each column (samples that are NaN do not count). */
+/* Stores the panel as `dtype` (a float type) into columns [first, first+n) of a rows x cols matrix. false: a finite
+ * value is too large for that type. */
+bool bm_panel_store(const struct bm_panel *p, void *data, enum bm_dtype dtype, size_t cols, size_t first);
+/* Largest absolute value of each column; NaN where the column holds a sample that is not finite. */
 void bm_panel_scale(const struct bm_panel *p, double scale[BM_PANEL]);
 /* Number of samples that are not finite. */
 uint64_t bm_panel_nonfinite(const struct bm_panel *p);

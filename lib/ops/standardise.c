@@ -71,7 +71,7 @@ void bm_standardise(void *out, enum bm_dtype out_dtype, const void *data, enum b
     double scale[BM_PANEL], mean[BM_PANEL], square[BM_PANEL], factor[BM_PANEL];
     const double nothing = bm_panel_nothing(dtype);
 
-    *found = (struct bm_standardise_found){0, 0};
+    *found = (struct bm_standardise_found){0};
     for (size_t first = 0; first < cols; first += BM_PANEL) {
         bm_panel_load(&p, data, dtype, rows, cols, first, slope, inter);
         if (bm_dtype_is_float(dtype))
@@ -80,12 +80,15 @@ void bm_standardise(void *out, enum bm_dtype out_dtype, const void *data, enum b
         column_means(&p, mean);
         centre(&p, mean, square);
         for (size_t c = 0; c < BM_PANEL; c++) {
-            bool constant = sqrt(square[c] / (double)rows) <= nothing * scale[c] || (method == BM_PSC && mean[c] == 0.0);
+            bool constant = sqrt(square[c] / (double)rows) <= nothing * scale[c] ||
+                            (method == BM_PSC && fabs(mean[c]) <= nothing * scale[c]);
 
             factor[c] = constant ? 0.0 : factor_of(method, mean[c], square[c] / (double)(rows - ddof));
+            if (isnan(scale[c]))
+                factor[c] = NAN;
             found->constant += constant && c < p.n;
         }
         multiply(&p, factor);
-        bm_panel_store(&p, out, out_dtype, cols, first);
+        found->overflow |= !bm_panel_store(&p, out, out_dtype, cols, first);
     }
 }

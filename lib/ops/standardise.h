@@ -12,6 +12,7 @@
 
 #include "core/dtype.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ enum bm_standard { BM_ZSCORE, BM_DEMEAN, BM_PSC };
 
 struct bm_standardise_found {
     uint64_t constant;  /* voxels that became 0 */
+    bool overflow;      /* a finite value was too large for out_dtype and became infinite */
     uint64_t nonfinite; /* samples that were NaN or infinite; such a voxel becomes NaN throughout */
 };
 

@@ -53,8 +53,9 @@ __attribute__((unused)) static const char *scratch(const char *name)
 __attribute__((unused)) static const char *put_file(const char *name, const void *data, size_t n)
 {
     const char *path = scratch(name);
-    FILE *f = fopen(path, "wb");
 
+    (void)unlink(path); /* some file systems wait for the disk when a file is truncated and written again */
+    FILE *f = fopen(path, "wb");
     if (!f || fwrite(data, 1, n, f) != n || fclose(f) != 0) {
         perror(path);
         exit(1);
