@@ -6,6 +6,7 @@ times and of its ratios to the unit beside it. The gzipped runs are read once be
 """
 
 import argparse
+import filecmp
 import json
 import os
 import platform
@@ -235,16 +236,16 @@ def first_line(*command):
 
 
 def machine(bench, session, folder):
-    model = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    model = model[0] if model else platform.machine()
+    cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    load = os.getloadavg()[0]
+    busy = " (OTHER PROGRAMS ARE RUNNING: do not trust the seconds)" if load > CORES / 4 else ""
     unit = first_line("igzip", "--version") if shutil.which("igzip") else "inflate_files (igzip is not installed)"
+    model = models[0] if models else platform.machine()
     return {
-        "machine": f"{model}, {CORES} cores, {memory:.0f} GiB, {platform.release()}",
-        "load before": f"{load:.2f}"
-        + (" - OTHER PROGRAMS RUN: do not trust the seconds" if load > CORES / 4 else ""),
+        "machine": f"{model}, {CORES} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}",
+        "load before": f"{load:.2f}{busy}",
         "programs": first_line(bench.bin / "nifti2h5", "--version"),
         "unit": f"{unit}, {CORES} at a time, 12 files, {session.size / MB:.0f} MB, to /dev/null",
         "input": f"{filesystem(bench.data)}, in the page cache",
@@ -279,23 +280,18 @@ def print_table(header, lines):
 
 
 def same_bytes(*paths):
-    return len({path.read_bytes() for path in paths}) == 1
+    return all(filecmp.cmp(paths[0], path, shallow=False) for path in paths[1:])
 
 
 def other_figures(bench, session, folder, rows, python):
     """Name, figure, target."""
     by_name = {row.name: row for row in rows}
     packed, plain = ((folder / f"{store}.h5").stat().st_size / len(session.runs) for store in ("deflate", "plain"))
+    same = same_bytes(*(folder / f"{name}.fmri.npy" for name in ("direct", "packed", "packed_plain")))
     out = [
         ["packed session, MB a run", f"{packed / MB:.1f} deflate, {plain / MB:.1f} plain", ""],
         ["largest process of ours, MB", f"{max(max(r.rss.values()) for r in rows if r.target):.0f}", "<= 512"],
-        [
-            "direct and packed routes",
-            "same bytes"
-            if same_bytes(*(folder / f"{k}.fmri.npy" for k in ("direct", "packed", "packed_plain")))
-            else "DIFFER",
-            "same bytes",
-        ],
+        ["direct and packed routes", "same bytes" if same else "DIFFER", "same bytes"],
     ]
     if python:
         seconds = python["store_s"] + python["roi_s"]
@@ -316,9 +312,9 @@ def report(bench, about, rows, figures):
     for key, value in about.items():
         print(f"{key + ':':<13} {value}")
     print(f"\nmedian of {bench.repeats}; each row measured right after the row it is compared with\n")
-    print_table(
-        ["row", "s", "range", "CPU s", "ratio", "target", "peak MB (largest process)"], [cells(r) for r in rows]
-    )
+    by_name = {row.name: row for row in rows}
+    header = ["row", "s", "range", "ratio", "target", "CPU s", "CPU ratio", "peak MB (largest process)"]
+    print_table(header, [cells(row, by_name) for row in rows])
     print()
     print_table(["figure", "value", "target"], figures)
 

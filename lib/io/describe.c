@@ -214,17 +214,34 @@ static json_t *describe_json(const char *path, bool verify, struct bm_error *err
     return NULL;
 }
 
+/* NPY carries no checksum: all that can be verified is that the data are there, no more and no less. */
+static int check_npy_length(struct bm_bytes *in, const struct bm_npy_header *h, struct bm_error *err)
+{
+    uint64_t left = 0;
+    size_t items, bytes;
+
+    if (bm_npy_items(h, bm_bytes_name(in), &items, err) || bm_bytes_finish(in, &left, err))
+        return -1;
+    if (h->structured)
+        return 0;
+    if (bm_mul(items, h->itemsize, &bytes, bm_bytes_name(in), err))
+        return -1;
+    if (left != bytes)
+        return bm_fail(err, BM_EDATA, "%s: holds %llu bytes of data where the header says %zu; the file is damaged",
+                       bm_bytes_name(in), (unsigned long long)left, bytes);
+    return 0;
+}
+
 static json_t *describe_npy(struct bm_bytes *in, bool verify, struct bm_error *err)
 {
     struct bm_npy_header h;
-    uint64_t left = 0;
     json_t *shape, *info;
 
     if (bm_npy_read_header(in, &h, err) <= 0) {
         (void)bm_fail(err, BM_EDATA, "%s: is empty", bm_bytes_name(in));
         return NULL;
     }
-    if (verify && bm_bytes_finish(in, &left, err))
+    if (verify && check_npy_length(in, &h, err))
         return NULL;
     shape = json_array();
     for (size_t i = 0; i < h.ndim; i++)
@@ -239,13 +256,16 @@ static json_t *describe_npy(struct bm_bytes *in, bool verify, struct bm_error *e
 
 /* ---- which kind ---- */
 
-/* A stream's first array is a run header or the end record: a uint8 array whose text names it. */
+/* A stream's first array is a JSON record: uint8, and the first byte behind the header opens an object. */
 static bool looks_like_stream(const unsigned char *p, size_t n)
 {
-    static const char mark[] = "{\"boldmill\":\"";
+    static const char type[] = "'|u1'";
+    size_t data = n >= 10 ? 10u + p[8] + 256u * p[9] : n;
 
-    for (size_t i = 0; i + sizeof mark - 1 <= n; i++) {
-        if (!memcmp(p + i, mark, sizeof mark - 1))
+    if (data >= n || p[data] != '{')
+        return false;
+    for (size_t i = 10; i + sizeof type - 1 <= data; i++) {
+        if (!memcmp(p + i, type, sizeof type - 1))
             return true;
     }
     return false;

@@ -314,6 +314,7 @@ static size_t make_distinct(int64_t *v, size_t n)
 
 static int collect(struct bm_span spec, const struct bm_labels *table, struct bm_buf *all, struct bm_error *err)
 {
+    const struct bm_span whole = spec;
     struct bm_span item;
     struct range r;
 
@@ -321,8 +322,8 @@ static int collect(struct bm_span spec, const struct bm_labels *table, struct bm
         item = bm_span_trim(item);
         if (item.n == 0)
             return bm_fail(err, BM_EUSAGE,
-                           "a label selection has an empty item; write numbers, ranges and names with commas "
-                           "between them");
+                           "--labels: '%.*s' has an empty item; write numbers, ranges and names with commas between them",
+                           BM_SPAN_ARG(whole));
         if (resolve(item, table, &r, err))
             return -1;
         for (int64_t v = r.lo;; v++) {
