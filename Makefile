@@ -15,6 +15,8 @@ JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
+# Objects are kept: none is an intermediate file to be removed.
+.SECONDARY:
 
 include rules/deps.mk
 
@@ -96,7 +98,7 @@ $(OUT)/boldmill.pc: Makefile
 .PHONY: FORCE
 FORCE:
 
-include $(wildcard rules/check.mk rules/workflow.mk)
+include rules/check.mk rules/docs.mk rules/workflow.mk rules/bench.mk rules/demo.mk
 
 # ---- variants, installation, cleaning ----
 .PHONY: debug asan tsan install uninstall clean distclean help

@@ -98,17 +98,31 @@ static void print_nifti(const json_t *info)
     print_values(info);
 }
 
-/* One line for neighbouring runs that differ in nothing but their number. */
+static bool same_kind(const json_t *a, const json_t *b)
+{
+    return integer(a, "subject") == integer(b, "subject") && integer(a, "session") == integer(b, "session") &&
+           integer(a, "rows") == integer(b, "rows") && real(a, "tr") == real(b, "tr") &&
+           integer(b, "run") == integer(a, "run") + 1;
+}
+
+/* One line for runs of a session that follow each other and are equally long. */
 static void print_runs(const json_t *runs)
 {
-    const json_t *run;
-    size_t i;
+    const size_t n = json_array_size(runs);
 
-    json_array_foreach(runs, i, run)
-        (void)printf("  run       subject %lld, session %lld, run %lld: %lld rows from %lld on, TR %g s (%s)\n",
-                     (long long)integer(run, "subject"), (long long)integer(run, "session"),
-                     (long long)integer(run, "run"), (long long)integer(run, "rows"),
-                     (long long)integer(run, "first_row"), real(run, "tr"), text(run, "label"));
+    for (size_t i = 0, end; i < n; i = end) {
+        const json_t *first = json_array_get(runs, i);
+
+        for (end = i + 1; end < n && same_kind(json_array_get(runs, end - 1), json_array_get(runs, end)); end++)
+            ;
+        (void)printf("  runs      subject %lld, session %lld, run %lld", (long long)integer(first, "subject"),
+                     (long long)integer(first, "session"), (long long)integer(first, "run"));
+        if (end > i + 1)
+            (void)printf(" to %lld", (long long)integer(json_array_get(runs, end - 1), "run"));
+        (void)printf(": rows %lld to %lld (%zu x %lld), TR %g s\n", (long long)integer(first, "first_row"),
+                     (long long)(integer(first, "first_row") + (json_int_t)(end - i) * integer(first, "rows") - 1), end - i,
+                     (long long)integer(first, "rows"), real(first, "tr"));
+    }
 }
 
 static void print_counts(const json_t *runs)

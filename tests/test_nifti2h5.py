@@ -378,7 +378,7 @@ def test_damage_in_a_later_run_leaves_nothing(run, session, tmp_path):
 @pytest.mark.parametrize("what", ["dims", "affine", "type"])
 def test_runs_that_do_not_belong_together(run, session, tmp_path, what):
     data = bold((7, 6, 4)) if what == "dims" else bold()
-    odd = tmp_path / "timeseries_session04_run09.nii"
+    odd = session[0][0].parent / "timeseries_session04_run09.nii"  # of the same subject
     write_nifti(odd, data, affine=AFFINE * (1.2 if what == "affine" else 1))
     if what == "type":
         write_nifti(odd, data.astype(np.float32))

@@ -1,0 +1,25 @@
+# Tests. `make check` is what CI runs; `make check-quick` leaves out the other compilers, the sanitizers and the workflow.
+
+UNIT_BIN := $(patsubst tests/unit/%.c,$(OUT)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+
+$(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(STATIC)
+	$(if $(Q),@echo '  LD   $@')
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(ALL_LIBS)
+
+.PHONY: unit check check-quick deps-check style format
+unit: $(UNIT_BIN) ## Build the unit tests
+
+deps-check: $(VENV)/ready
+	@rules/need.sh clang:clang
+
+check: deps-check ## Run all tests: style, gcc, clang, zlib-only and sanitizer builds, programs, oracles, workflow
+	@$(VPY) tests/run.py --jobs $(JOBS) $(CHECK)
+
+check-quick: $(VENV)/ready ## Run the tests of the release build alone
+	@$(VPY) tests/run.py --jobs $(JOBS) --quick $(CHECK)
+
+C_FILES := $(wildcard bin-src/*.[ch] lib/*/*.[ch] tests/unit/*.[ch] bench/*.[ch])
+format: $(VENV)/ready ## Format all sources
+	$(VENV)/bin/clang-format -i $(C_FILES)
+	$(VENV)/bin/ruff format -q . && $(VENV)/bin/ruff check -q --fix .
+	$(VENV)/bin/snakefmt -q Snakefile rules/*.smk

@@ -1,0 +1,149 @@
+"""Runs the test suites one after the other and adds up what they count: `make check`.
+
+Each stage is a style check, a build (warnings are errors), a set of unit test programs, or a pytest call. The last line
+is "N passed, N failed, N skipped". Output of a stage is shown when it fails; the report of pytest always.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = Path(sys.prefix) / "bin"
+SLOW_BUILDS = {"asan": "3"}  # stretch of the tests' time limits
+
+
+class Count:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.notes = []
+
+    def add(self, name, passed, failed, skipped, seconds):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+        self.notes.append((name, passed, failed, skipped, seconds))
+        print(f"== {name}: {passed} passed, {failed} failed, {skipped} skipped ({seconds:.0f} s)", flush=True)
+
+
+def call(command, **env):
+    start = time.monotonic()
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+    )
+    return done.returncode, done.stdout, time.monotonic() - start
+
+
+def one(count, name, command, **env):
+    """A command that passes or fails as a whole."""
+    status, output, seconds = call(command, **env)
+    if status:
+        print(output[-6000:])
+    count.add(name, int(not status), int(bool(status)), 0, seconds)
+    return not status
+
+
+def unit(count, variant, folder):
+    passed = failed = skipped = 0
+    start = time.monotonic()
+    programs = sorted(p for p in (ROOT / folder / "tests/unit").glob("test_*") if not p.suffix)
+    for program in programs:
+        status, output, _ = call([str(program)])
+        last = re.findall(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", output)
+        p, f, s = (int(v or 0) for v in last[-1]) if last else (0, 1, 0)
+        if status and not f:
+            f = 1
+        if f:
+            print(f"{program}:\n{output[-4000:]}")
+        passed, failed, skipped = passed + p, failed + f, skipped + s
+    if not programs:
+        failed = 1
+        print(f"no unit tests in {folder}")
+    count.add(f"unit tests, {variant}", passed, failed, skipped, time.monotonic() - start)
+
+
+def pytest(count, name, paths, **env):
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *paths]
+        status, output, seconds = call(command, PYTHONDONTWRITEBYTECODE="1", **env)
+        total = failed = skipped = 0
+        if report.exists():
+            for suite in ET.parse(report).iter("testsuite"):
+                total += int(suite.get("tests", 0))
+                failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+                skipped += int(suite.get("skipped", 0))
+    if status and not failed:
+        failed = 1
+    # names of what failed or was skipped, and why; the whole report when something failed
+    print(output[-20000:] if failed else "\n".join(re.findall(r"^SKIPPED.*$", output, re.M)))
+    count.add(name, total - failed - skipped, failed, skipped, seconds)
+
+
+def style(count):
+    sources = [str(p.relative_to(ROOT)) for d in ("bin-src", "lib", "tests", "bench") for p in (ROOT / d).rglob("*.[ch]")]
+    one(count, "clang-format", [VENV / "clang-format", "--dry-run", "-Werror", *sources])
+    one(count, "ruff format", [VENV / "ruff", "format", "--check", "."])
+    one(count, "ruff check", [VENV / "ruff", "check", "."])
+    smk = [str(p.relative_to(ROOT)) for p in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]]
+    one(count, "snakefmt", [VENV / "snakefmt", "--check", *smk])
+    one(count, "layers", [sys.executable, "tests/layers.py"])
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__)
+    args.add_argument("--jobs", type=int, default=os.cpu_count())
+    args.add_argument("--quick", action="store_true", help="the release build alone, without the workflow")
+    args.add_argument("--only", default="", help="stages whose name holds this text")
+    args = args.parse_args()
+    count = Count()
+    make = ["make", f"-j{args.jobs}"]
+
+    def wanted(name):
+        return args.only in name
+
+    if wanted("style"):
+        style(count)
+    built = one(count, "build, gcc", [*make, "all", "unit"])
+    if built and wanted("docs"):
+        one(count, "docs of the programs are up to date", ["make", "docs-check"])
+    if built and wanted("unit release"):
+        unit(count, "release", "build/release")
+    workflow = ["tests/test_workflow.py", "tests/test_haxby.py", "tests/test_layout.py"]
+    programs = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("test_*.py"))
+    programs = [p for p in programs if p not in workflow]
+    if built and wanted("pytest release"):
+        pytest(count, "programs and oracles, release", programs)
+    if not args.quick:
+        if built and wanted("workflow"):
+            pytest(count, "workflow", workflow)
+        if wanted("zlib") and one(count, "build, zlib without ISA-L", [*make, "ISAL=no", "all", "unit"]):
+            unit(count, "zlib", "build/release-zlib")
+        if wanted("clang") and one(count, "build, clang", [*make, "CC=clang", "all", "unit"]):
+            unit(count, "clang", "build/release-clang")
+        if wanted("asan") and one(count, "build, address and undefined sanitizers", [*make, "VARIANT=asan", "all", "unit"]):
+            unit(count, "asan", "build/asan")
+            env = {"BOLDMILL_BIN": str(ROOT / "build/asan/bin"), "BOLDMILL_TEST_PATIENCE": SLOW_BUILDS["asan"]}
+            pytest(count, "programs and oracles, asan", programs, **env)
+    print()
+    for name, passed, failed, skipped, seconds in count.notes:
+        print(f"{name:45s} {passed:5d} passed {failed:4d} failed {skipped:4d} skipped {seconds:6.0f} s")
+    print(f"\n{count.passed} passed, {count.failed} failed, {count.skipped} skipped", flush=True)
+    return int(count.failed > 0 or count.passed == 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
