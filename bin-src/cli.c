@@ -362,14 +362,16 @@ static int parse_option(const struct cli *cli, int argc, char **argv, int i)
     return i;
 }
 
+static char **positional; /* lives as long as the process */
+
 void cli_parse(struct cli *cli, const struct cli_program *program, int argc, char **argv)
 {
     bool options = true;
 
     *cli = (struct cli){.program = program};
     catch_signals();
-    cli->args = calloc((size_t)argc + 1, sizeof *cli->args);
-    if (!cli->args)
+    cli->args = positional = calloc((size_t)argc + 1, sizeof *positional);
+    if (!positional)
         cli_usage(cli, "out of memory");
     for (int i = 1; i < argc; i++) {
         if (options && !strcmp(argv[i], "--"))

@@ -1,5 +1,7 @@
 #include "core/dtype.h"
 
+#include "core/vector.h"
+
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -97,7 +99,7 @@ float bm_half_to_float(uint16_t h)
             dst[i] = (double)s[i];                                                                                    \
     } while (0)
 
-void bm_to_double(double *dst, const void *src, enum bm_dtype t, size_t n)
+BM_VECTOR void bm_to_double(double *dst, const void *src, enum bm_dtype t, size_t n)
 {
     switch (t) {
     case BM_I8:
@@ -138,19 +140,19 @@ void bm_to_double(double *dst, const void *src, enum bm_dtype t, size_t n)
 }
 
 /* Is any finite value at least `limit` in size, the first that rounds to infinity? */
-static bool any_beyond(const double *src, size_t n, double limit)
+BM_VECTOR static bool any_beyond(const double *src, size_t n, double limit)
 {
-    bool beyond = false;
+    unsigned beyond = 0;
 
     for (size_t i = 0; i < n; i++) {
         double a = fabs(src[i]);
 
-        beyond |= (a >= limit) & (a <= DBL_MAX);
+        beyond |= (unsigned)(a >= limit) & (unsigned)(a <= DBL_MAX);
     }
-    return beyond;
+    return beyond != 0;
 }
 
-bool bm_from_double(void *dst, enum bm_dtype t, const double *src, size_t n)
+BM_VECTOR bool bm_from_double(void *dst, enum bm_dtype t, const double *src, size_t n)
 {
     switch (t) {
     case BM_F16: /* by way of float: double rounding costs at most one unit in 2^29 of a half's last place */

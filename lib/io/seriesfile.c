@@ -1,5 +1,6 @@
 #include "io/seriesfile.h"
 
+#include "core/vector.h"
 #include "io/bytes.h"
 #include "io/commit.h"
 #include "io/hdf5.h"
@@ -71,7 +72,7 @@ static size_t chunk_cols(const struct bm_run *run)
 }
 
 /* Byte shuffle as HDF5's filter does it: all first bytes, then all second bytes, ... */
-static void shuffle(unsigned char *dst, const unsigned char *src, size_t n, size_t size)
+BM_VECTOR static void shuffle(unsigned char *dst, const unsigned char *src, size_t n, size_t size)
 {
     for (size_t b = 0; b < size; b++) {
         unsigned char *to = dst + b * n;
@@ -81,7 +82,7 @@ static void shuffle(unsigned char *dst, const unsigned char *src, size_t n, size
     }
 }
 
-static void unshuffle(unsigned char *dst, const unsigned char *src, size_t n, size_t size)
+BM_VECTOR static void unshuffle(unsigned char *dst, const unsigned char *src, size_t n, size_t size)
 {
     for (size_t b = 0; b < size; b++) {
         const unsigned char *from = src + b * n;

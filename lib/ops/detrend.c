@@ -1,5 +1,6 @@
 #include "ops/detrend.h"
 
+#include "core/vector.h"
 #include "ops/panel.h"
 
 #include <math.h>
@@ -48,7 +49,7 @@ bool bm_poly_basis(double *q, size_t rows, size_t order)
 }
 
 /* y -= Q (Q' y) for every column of the panel. */
-static void project_out(struct bm_panel *p, const double *q, size_t k)
+BM_VECTOR static void project_out(struct bm_panel *p, const double *q, size_t k)
 {
     double along[BM_MAX_ORDER + 1][BM_PANEL];
 
@@ -76,7 +77,7 @@ static void project_out(struct bm_panel *p, const double *q, size_t k)
 }
 
 /* Sets columns whose root mean square is nothing beside `scale` to 0; multiplies the others by slope. */
-static uint64_t settle(struct bm_panel *p, const double scale[BM_PANEL], double nothing, double slope)
+BM_VECTOR static uint64_t settle(struct bm_panel *p, const double scale[BM_PANEL], double nothing, double slope)
 {
     double sum[BM_PANEL] = {0}, factor[BM_PANEL];
     uint64_t flat = 0;
@@ -111,9 +112,8 @@ void bm_detrend(void *out, enum bm_dtype out_dtype, const void *data, enum bm_dt
     *found = (struct bm_detrend_found){0};
     for (size_t first = 0; first < cols; first += BM_PANEL) {
         bm_panel_load(&p, data, dtype, rows, cols, first, 1.0, 0.0);
-        if (bm_dtype_is_float(dtype))
-            found->nonfinite += bm_panel_nonfinite(&p);
         bm_panel_scale(&p, scale);
+        found->nonfinite += bm_panel_nonfinite(&p, scale);
         project_out(&p, q, k);
         found->flat += settle(&p, scale, bm_panel_nothing(dtype), slope);
         found->overflow |= !bm_panel_store(&p, out, out_dtype, cols, first);

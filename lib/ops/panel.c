@@ -1,5 +1,7 @@
 #include "ops/panel.h"
 
+#include "core/vector.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -37,7 +39,7 @@ bool bm_panel_store(const struct bm_panel *p, void *data, enum bm_dtype dtype, s
     return fits;
 }
 
-void bm_panel_scale(const struct bm_panel *p, double scale[BM_PANEL])
+BM_VECTOR void bm_panel_scale(const struct bm_panel *p, double scale[BM_PANEL])
 {
     double poison[BM_PANEL] = {0}; /* 0, or NaN once a sample is not finite */
 
@@ -57,12 +59,14 @@ void bm_panel_scale(const struct bm_panel *p, double scale[BM_PANEL])
         scale[c] += poison[c];
 }
 
-uint64_t bm_panel_nonfinite(const struct bm_panel *p)
+uint64_t bm_panel_nonfinite(const struct bm_panel *p, const double scale[BM_PANEL])
 {
     uint64_t n = 0;
 
-    for (size_t t = 0; t < p->rows; t++) {
-        for (size_t c = 0; c < p->n; c++)
+    for (size_t c = 0; c < p->n; c++) {
+        if (!isnan(scale[c]))
+            continue;
+        for (size_t t = 0; t < p->rows; t++)
             n += isfinite(p->y[t * BM_PANEL + c]) ? 0u : 1u;
     }
     return n;

@@ -32,8 +32,8 @@ void bm_panel_load(struct bm_panel *p, const void *data, enum bm_dtype dtype, si
 bool bm_panel_store(const struct bm_panel *p, void *data, enum bm_dtype dtype, size_t cols, size_t first);
 /* Largest absolute value of each column; NaN where the column holds a sample that is not finite. */
 void bm_panel_scale(const struct bm_panel *p, double scale[BM_PANEL]);
-/* Number of samples that are not finite. */
-uint64_t bm_panel_nonfinite(const struct bm_panel *p);
+/* Number of samples that are not finite; `scale` as bm_panel_scale gave it. */
+uint64_t bm_panel_nonfinite(const struct bm_panel *p, const double scale[BM_PANEL]);
 /* The root mean square below which what is left of a voxel is rounding noise, relative to its largest value:
  * 2^-22 for float16 and float32 samples, 1e-12 for all others. */
 double bm_panel_nothing(enum bm_dtype dtype);

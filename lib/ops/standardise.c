@@ -1,11 +1,12 @@
 #include "ops/standardise.h"
 
+#include "core/vector.h"
 #include "ops/panel.h"
 
 #include <math.h>
 #include <stdbool.h>
 
-static void column_means(const struct bm_panel *p, double mean[BM_PANEL])
+BM_VECTOR static void column_means(const struct bm_panel *p, double mean[BM_PANEL])
 {
     for (size_t c = 0; c < BM_PANEL; c++)
         mean[c] = 0.0;
@@ -19,7 +20,7 @@ static void column_means(const struct bm_panel *p, double mean[BM_PANEL])
 
 /* Subtracts the means; square[c] becomes the sum of squared deviations, less the square of their sum (which corrects
  * for the rounding of the mean; Chan, Golub & LeVeque 1983). */
-static void centre(struct bm_panel *p, const double mean[BM_PANEL], double square[BM_PANEL])
+BM_VECTOR static void centre(struct bm_panel *p, const double mean[BM_PANEL], double square[BM_PANEL])
 {
     double sum[BM_PANEL] = {0};
 
@@ -53,7 +54,7 @@ static double factor_of(enum bm_standard method, double mean, double variance)
     }
 }
 
-static void multiply(struct bm_panel *p, const double factor[BM_PANEL])
+BM_VECTOR static void multiply(struct bm_panel *p, const double factor[BM_PANEL])
 {
     for (size_t t = 0; t < p->rows; t++) {
         double *y = p->y + t * BM_PANEL;
@@ -74,9 +75,8 @@ void bm_standardise(void *out, enum bm_dtype out_dtype, const void *data, enum b
     *found = (struct bm_standardise_found){0};
     for (size_t first = 0; first < cols; first += BM_PANEL) {
         bm_panel_load(&p, data, dtype, rows, cols, first, slope, inter);
-        if (bm_dtype_is_float(dtype))
-            found->nonfinite += bm_panel_nonfinite(&p);
         bm_panel_scale(&p, scale);
+        found->nonfinite += bm_panel_nonfinite(&p, scale);
         column_means(&p, mean);
         centre(&p, mean, square);
         for (size_t c = 0; c < BM_PANEL; c++) {
