@@ -16,15 +16,16 @@ static const struct cli_option options[] = {
      "Mask: a NIfTI volume (> 0 selects, or the values of --labels), or a .npy array, boolean or integer, of shape "
      "(X, Y, Z) or flat in C order.",
      0, 0, NULL, false},
-    {"labels", 'l', CLI_STRING, &masks.labels, "LIST", "Values that select, such as 1,3-5 or, with --table, V1v,V1d.", 0,
-     0, NULL, false},
+    {"labels", 'l', CLI_STRING, &masks.labels, "LIST", "Values that select, such as 1,3-5 or, with --table, V1v,V1d.",
+     0, 0, NULL, false},
     {"table", 't', CLI_STRING, &masks.table, "FILE",
-     "Names of the values: a FreeSurfer colour table (.ctab), a BIDS _dseg.tsv, or lines \"number name\".", 0, 0, NULL,
-     false},
+     "Names of the values: a FreeSurfer colour table (.ctab), a BIDS _dseg.tsv, or lines \"number name\".", 0, 0,
+     NULL, false},
     {"combine", 'c', CLI_CHOICE, &masks.combine, NULL, "How several --roi go together.", 0, 0, "union|intersection",
      false},
     {"absent", 'a', CLI_CHOICE, &absent, NULL,
-     "ROI voxels that the series does not hold: zero fills them with 0 where the series knows that they are 0 throughout "
+     "ROI voxels that the series does not hold: zero fills them with 0 where the series knows that they are 0 "
+     "throughout "
      "(and is an error where it does not); error always refuses; drop leaves them out.",
      0, 0, "zero|error|drop", false},
     CLI_STORE(store),
@@ -36,15 +37,16 @@ static const struct cli_program program = {
     .name = "applymask",
     .purpose = "Keep the voxels of a region of interest",
     .usage = "--roi FILE [OPTIONS] INPUT... OUTPUT",
-    .description = "Keeps those columns of a series whose voxels lie in the ROI, in C order of (x, y, z): the order of "
-                   "numpy's data[mask]. Only the tiles that hold ROI voxels are read and inflated. Several inputs are taken "
-                   "one after the other, as one series. The ROI's grid must be the series' grid.\n"
-                   "\nINPUT and OUTPUT are series files (.h5) or \"-\" for a tile stream on a pipe.",
+    .description =
+        "Keeps those columns of a series whose voxels lie in the ROI, in C order of (x, y, z): the order of "
+        "numpy's data[mask]. Only the tiles that hold ROI voxels are read and inflated. Several inputs are taken "
+        "one after the other, as one series. The ROI's grid must be the series' grid.\n"
+        "\nINPUT and OUTPUT are series files (.h5) or \"-\" for a tile stream on a pipe.",
     .options = options,
-    .examples =
-        "  applymask --roi roi/nsdgeneral.nii.gz session_*.h5 - | detrend - - | zscore - - | concat - nsdgeneral.fmri.npy\n"
-        "  applymask --roi prf-visualrois.nii.gz --labels 1,2 session_01.h5 v1.h5\n"
-        "  applymask --roi a.nii.gz --roi b.npy --combine intersection session_01.h5 ab.h5\n",
+    .examples = "  applymask --roi roi/nsdgeneral.nii.gz session_*.h5 - | detrend - - | zscore - - | concat - "
+                "nsdgeneral.fmri.npy\n"
+                "  applymask --roi prf-visualrois.nii.gz --labels 1,2 session_01.h5 v1.h5\n"
+                "  applymask --roi a.nii.gz --roi b.npy --combine intersection session_01.h5 ab.h5\n",
     .min_args = 2,
     .max_args = 1000000,
 };
@@ -57,9 +59,9 @@ struct cut {
     struct bm_grid grid; /* of the ROI, once known */
     int64_t *roi;        /* all ROI voxels */
     size_t nroi, absent;
-    struct bm_run run; /* as passed on */
-    size_t *map;       /* input column of each output column, ascending but for BM_NO_COLUMN */
-    bool *want;        /* input tiles that hold any of them */
+    struct bm_run run;     /* as passed on */
+    size_t *map;           /* input column of each output column, ascending but for BM_NO_COLUMN */
+    bool *want;            /* input tiles that hold any of them */
     struct bm_buf columns; /* the run's output tiles, one after the other */
     struct bm_tile tile;   /* scratch for passing on */
     size_t filled, passed; /* output columns that are settled; output tiles passed on */
@@ -82,10 +84,11 @@ static int settle_absent(struct cut *c, const struct bm_run *in, struct bm_error
 
     c->absent = bm_columns_map(c->map, c->roi, c->nroi, in->voxels, in->cols);
     if (c->absent && !drop && (!strcmp(absent, "error") || !in->absent_zero))
-        return bm_fail(err, BM_EDATA,
-                       "%s: %zu of the ROI's %zu voxels are not in run %s; use --absent drop to leave them out, or make "
-                       "the series with a larger mask",
-                       masks.files.items[0], c->absent, c->nroi, in->label);
+        return bm_fail(
+            err, BM_EDATA,
+            "%s: %zu of the ROI's %zu voxels are not in run %s; use --absent drop to leave them out, or make "
+            "the series with a larger mask",
+            masks.files.items[0], c->absent, c->nroi, in->label);
     for (size_t i = 0; i < c->nroi; i++) {
         if (c->map[i] == BM_NO_COLUMN && drop)
             continue;

@@ -12,9 +12,10 @@
 static bool as_json, verify;
 
 static const struct cli_option options[] = {
-    {"json", 0, CLI_FLAG, &as_json, NULL, "Print JSON: one object, or a list of them for several files.", 0, 0, NULL, true},
-    {"verify", 0, CLI_FLAG, &verify, NULL, "Read everything and check every checksum; damage gives status 1.", 0, 0, NULL,
+    {"json", 0, CLI_FLAG, &as_json, NULL, "Print JSON: one object, or a list of them for several files.", 0, 0, NULL,
      true},
+    {"verify", 0, CLI_FLAG, &verify, NULL, "Read everything and check every checksum; damage gives status 1.", 0, 0,
+     NULL, true},
     {0},
 };
 
@@ -23,8 +24,10 @@ static const struct cli_program program = {
     .purpose = "Describe a NIfTI file, series file, tile stream or training array, and verify it",
     .usage = "[OPTIONS] FILE...",
     .description =
-        "Says what a file is: grid, TR, rows, runs, sessions, values and voxel counts of a mask or ROI volume, what was "
-        "counted on the way (constant voxels, dropped volumes, ...) and which programs made it. For arrays give NAME.json, "
+        "Says what a file is: grid, TR, rows, runs, sessions, values and voxel counts of a mask or ROI volume, what "
+        "was "
+        "counted on the way (constant voxels, dropped volumes, ...) and which programs made it. For arrays give "
+        "NAME.json, "
         "which vouches for NAME.fmri.npy and NAME.meta.npy beside it. \"-\" reads a stream from standard input.",
     .options = options,
     .examples = "  boldinfo timeseries_session01_run01.nii.gz roi/prf-visualrois.nii.gz\n"
@@ -78,9 +81,9 @@ static void print_values(const json_t *info)
     if (!json_is_array(values))
         return;
     (void)printf("  values    ");
-    json_array_foreach(values, i, v)
-        (void)printf("%s%g: %lld voxels", i ? ", " : "", json_number_value(json_array_get(v, 0)),
-                     (long long)json_integer_value(json_array_get(v, 1)));
+    json_array_foreach(values, i, v)(void)
+        printf("%s%g: %lld voxels", i ? ", " : "", json_number_value(json_array_get(v, 0)),
+               (long long)json_integer_value(json_array_get(v, 1)));
     (void)putchar('\n');
 }
 
@@ -120,8 +123,8 @@ static void print_runs(const json_t *runs)
         if (end > i + 1)
             (void)printf(" to %lld", (long long)integer(json_array_get(runs, end - 1), "run"));
         (void)printf(": rows %lld to %lld (%zu x %lld), TR %g s\n", (long long)integer(first, "first_row"),
-                     (long long)(integer(first, "first_row") + (json_int_t)(end - i) * integer(first, "rows") - 1), end - i,
-                     (long long)integer(first, "rows"), real(first, "tr"));
+                     (long long)(integer(first, "first_row") + (json_int_t)(end - i) * integer(first, "rows") - 1),
+                     end - i, (long long)integer(first, "rows"), real(first, "tr"));
     }
 }
 
@@ -136,11 +139,11 @@ static void print_counts(const json_t *runs)
     {
         json_t *counts = json_object_get(run, "counts");
 
-        json_object_foreach(counts, name, value)
-            (void)json_object_set_new(total, name, json_integer(integer(total, name) + json_integer_value(value)));
+        json_object_foreach(counts, name, value)(void)
+            json_object_set_new(total, name, json_integer(integer(total, name) + json_integer_value(value)));
     }
-    json_object_foreach(total, name, value)
-        (void)printf("  counted   %s: %lld\n", name, (long long)json_integer_value(value));
+    json_object_foreach(total, name, value)(void)
+        printf("  counted   %s: %lld\n", name, (long long)json_integer_value(value));
     json_decref(total);
 }
 
@@ -153,7 +156,8 @@ static void print_steps(const json_t *runs)
     {
         char *settings = json_dumps(json_object_get(step, "settings"), JSON_COMPACT | JSON_REAL_PRECISION(6));
 
-        (void)printf("  made by   %s %s %s\n", text(step, "program"), text(step, "version"), settings ? settings : "");
+        (void)printf("  made by   %s %s %s\n", text(step, "program"), text(step, "version"),
+                     settings ? settings : "");
         free(settings);
     }
 }
@@ -164,8 +168,9 @@ static void print_series(const json_t *info)
 
     (void)printf("%s, %zu run%s, %lld time points x %lld voxels, %s%s\n",
                  strcmp(text(info, "kind"), "stream") ? "series file" : "tile stream", json_array_size(runs),
-                 json_array_size(runs) == 1 ? "" : "s", (long long)integer(info, "rows"), (long long)integer(first, "cols"),
-                 text(first, "dtype"), integer(first, "history") ? ", labelled" : "");
+                 json_array_size(runs) == 1 ? "" : "s", (long long)integer(info, "rows"),
+                 (long long)integer(first, "cols"), text(first, "dtype"),
+                 integer(first, "history") ? ", labelled" : "");
     print_grid(info);
     print_runs(runs);
     print_counts(runs);
@@ -182,7 +187,8 @@ static void print_arrays(const json_t *info)
                  (long long)json_integer_value(json_array_get(shape, 1)), text(fmri, "dtype"),
                  json_array_size(json_object_get(info, "sessions")),
                  json_array_size(json_object_get(info, "sessions")) == 1 ? "" : "s", json_array_size(runs));
-    (void)printf("  files     %s, %s\n", text(fmri, "file"), json_is_object(meta) ? text(meta, "file") : "no metadata");
+    (void)printf("  files     %s, %s\n", text(fmri, "file"),
+                 json_is_object(meta) ? text(meta, "file") : "no metadata");
     print_grid(json_object_get(info, "grid"));
     print_runs(runs);
     print_counts(runs);
@@ -240,7 +246,8 @@ int main(int argc, char **argv)
         (void)json_array_append_new(all, info);
     }
     if (as_json && (json_array_size(all) || !failed))
-        (void)json_dumpf(cli.nargs == 1 ? json_array_get(all, 0) : all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+        (void)json_dumpf(cli.nargs == 1 ? json_array_get(all, 0) : all, stdout,
+                         JSON_INDENT(1) | JSON_REAL_PRECISION(17));
     if (as_json && json_array_size(all))
         (void)putchar('\n');
     json_decref(all);

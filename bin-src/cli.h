@@ -33,8 +33,8 @@ struct cli_list {
 };
 
 struct cli_option {
-    const char *name;    /* "order": given as --order K or --order=K */
-    char letter;         /* 'k', or 0 */
+    const char *name; /* "order": given as --order K or --order=K */
+    char letter;      /* 'k', or 0 */
     enum cli_type type;
     void *value;         /* holds the default before parsing */
     const char *metavar; /* "K" */
@@ -46,11 +46,11 @@ struct cli_option {
 
 struct cli_program {
     const char *name, *purpose;
-    const char *usage;              /* "detrend [OPTIONS] INPUT OUTPUT" without the program's name in front */
-    const char *description;        /* paragraphs, wrapped by --help */
+    const char *usage;                /* "detrend [OPTIONS] INPUT OUTPUT" without the program's name in front */
+    const char *description;          /* paragraphs, wrapped by --help */
     const struct cli_option *options; /* ends with name NULL; the common ones are added by cli_parse */
-    const char *examples;           /* lines "  command   # what it does" */
-    size_t min_args, max_args;      /* positional arguments */
+    const char *examples;             /* lines "  command   # what it does" */
+    size_t min_args, max_args;        /* positional arguments */
 };
 
 /* Common to all: --help, --version, --quiet, --progress. */
@@ -58,7 +58,7 @@ struct cli {
     const struct cli_program *program;
     bool quiet, progress;
     bool own_steps; /* the program adds its provenance steps itself, with its inputs */
-    char **args; /* positional */
+    char **args;    /* positional */
     size_t nargs;
 };
 
@@ -68,9 +68,12 @@ void cli_parse(struct cli *cli, const struct cli_program *program, int argc, cha
 /* Ends the process if `output` is "-" and standard output is a terminal: binary data would garble it. */
 void cli_check_stdout(const struct cli *cli, const char *output);
 /* --threads: the option entry to put into a table, and the number to use (0: as many as the cores we may run on). */
-#define CLI_THREADS(var)                                                                                              \
-    {"threads", 'j', CLI_INT, &(var), "N", "Worker threads; 0 means one for each available core. The output does not depend on it.",                                   \
-     0, 1024, NULL, true}
+#define CLI_THREADS(var)                                                                                             \
+    {                                                                                                                \
+        "threads", 'j', CLI_INT, &(var), "N",                                                                        \
+            "Worker threads; 0 means one for each available core. The output does not depend on it.", 0, 1024, NULL, \
+            true                                                                                                     \
+    }
 int cli_threads(int64_t wanted);
 
 /* One provenance object: program, version, settings, inputs. Each input is a JSON object made by cli_input. Owned. */

@@ -13,10 +13,12 @@ static int64_t threads;
 
 static const struct cli_option options[] = {
     {"sessions", 's', CLI_STRING, &sessions, "LIST",
-     "The sessions that must be there, no more and no fewer, such as 1-3,5. Without it the sessions found must have no "
+     "The sessions that must be there, no more and no fewer, such as 1-3,5. Without it the sessions found must have "
+     "no "
      "gap.",
      0, 0, NULL, false},
-    {"allow-gaps", 0, CLI_FLAG, &allow_gaps, NULL, "Accept gaps in the numbers of sessions and runs.", 0, 0, NULL, false},
+    {"allow-gaps", 0, CLI_FLAG, &allow_gaps, NULL, "Accept gaps in the numbers of sessions and runs.", 0, 0, NULL,
+     false},
     {"dtype", 0, CLI_CHOICE, &dtype, NULL, "Sample type of .npy output.", 0, 0, "float32|float16", false},
     CLI_STORE(store),
     CLI_THREADS(threads),
@@ -28,8 +30,10 @@ static const struct cli_program program = {
     .purpose = "Join runs and sessions, into one series or into training arrays",
     .usage = "[OPTIONS] INPUT... OUTPUT",
     .description =
-        "Joins the runs of all inputs in the order given. An OUTPUT named NAME.fmri.npy gives three files: NAME.fmri.npy "
-        "(time points x voxels), NAME.meta.npy (the rows that hrfshift attached) and NAME.json (grid, voxels, row ranges, "
+        "Joins the runs of all inputs in the order given. An OUTPUT named NAME.fmri.npy gives three files: "
+        "NAME.fmri.npy "
+        "(time points x voxels), NAME.meta.npy (the rows that hrfshift attached) and NAME.json (grid, voxels, row "
+        "ranges, "
         "counts, provenance, checksums). Other outputs are series: a .h5 file or \"-\".\n"
         "\nA run that comes twice is an error, and so are missing sessions and gaps between the runs of a session.",
     .options = options,
@@ -59,14 +63,17 @@ static int begin(void *self, struct bm_run *run, struct bm_error *err)
 
     for (size_t i = 0; i < s->n; i++) {
         if (!memcmp(&s->list[i], &now, sizeof now))
-            return bm_fail(err, BM_EDATA, "run %s: session %d, run %d of subject %d comes twice; name each input once",
-                           run->label, now.session, now.run, now.subject);
+            return bm_fail(err, BM_EDATA,
+                           "run %s: session %d, run %d of subject %d comes twice; name each input once", run->label,
+                           now.session, now.run, now.subject);
         if (i + 1 < s->n && s->list[i].session == now.session && s->list[s->n - 1].session != now.session)
-            return bm_fail(err, BM_EDATA, "run %s: session %d comes back after others; keep a session's runs together",
-                           run->label, now.session);
+            return bm_fail(err, BM_EDATA,
+                           "run %s: session %d comes back after others; keep a session's runs together", run->label,
+                           now.session);
     }
     if (sessions && (now.session >= MAX_NUMBER || !s->wanted[now.session]))
-        return bm_fail(err, BM_EDATA, "run %s: session %d is not one of --sessions %s", run->label, now.session, sessions);
+        return bm_fail(err, BM_EDATA, "run %s: session %d is not one of --sessions %s", run->label, now.session,
+                       sessions);
     list = realloc(s->list, (s->n + 1) * sizeof *list);
     if (!list)
         return bm_fail(err, BM_ESYS, "run %s: out of memory", run->label);
@@ -92,7 +99,8 @@ static int check_wanted(struct state *s, struct bm_error *err)
         s->wanted[s->list[i].session] = false;
     for (int k = 0; k < MAX_NUMBER && sessions; k++) {
         if (s->wanted[k])
-            return bm_fail(err, BM_EDATA, "session %d: is named by --sessions %s but is not among the inputs", k, sessions);
+            return bm_fail(err, BM_EDATA, "session %d: is named by --sessions %s but is not among the inputs", k,
+                           sessions);
     }
     return 0;
 }
@@ -109,12 +117,14 @@ static int check_gaps(struct state *s, struct bm_error *err)
         if (a->subject != b->subject)
             continue;
         if (a->session == b->session && b->run > a->run + 1)
-            return bm_fail(err, BM_EDATA, "session %d: run %d is missing between runs %d and %d; add it, or give "
-                                          "--allow-gaps",
+            return bm_fail(err, BM_EDATA,
+                           "session %d: run %d is missing between runs %d and %d; add it, or give "
+                           "--allow-gaps",
                            a->session, a->run + 1, a->run, b->run);
         if (!sessions && b->session > a->session + 1)
-            return bm_fail(err, BM_EDATA, "session %d is missing between sessions %d and %d; add it, or name the sessions "
-                                          "with --sessions",
+            return bm_fail(err, BM_EDATA,
+                           "session %d is missing between sessions %d and %d; add it, or name the sessions "
+                           "with --sessions",
                            a->session + 1, a->session, b->session);
     }
     return 0;

@@ -1,6 +1,6 @@
 /* detrend: removes a polynomial trend from each voxel, run by run. */
-#include "clean.h"
 #include "ops/detrend.h"
+#include "clean.h"
 #include "ops/panel.h"
 
 #include <stdatomic.h>
@@ -24,7 +24,8 @@ static const struct cli_program program = {
     .purpose = "Remove a polynomial trend from each voxel, run by run",
     .usage = "[OPTIONS] INPUT OUTPUT",
     .description =
-        "Projects polynomials of time up to degree K out of every voxel's time series, separately in each run, as least "
+        "Projects polynomials of time up to degree K out of every voxel's time series, separately in each run, as "
+        "least "
         "squares does. A residue that is numerically nothing beside the voxel's own values becomes exactly 0; such "
         "voxels are counted (detrend.flat_voxels), as are samples that are not finite.\n"
         "\nINPUT and OUTPUT are series files (.h5) or \"-\" for a tile stream on a pipe.",
@@ -77,12 +78,12 @@ static int tile(void *self, const struct bm_run *run, struct bm_tile *t, struct 
         free(scratch);
         return -1;
     }
-    bm_detrend(t->packed.data, s->to, t->data.data, s->from, s->slope, t->rows, t->cols, s->basis, (size_t)order + 1, scratch,
-               &found);
+    bm_detrend(t->packed.data, s->to, t->data.data, s->from, s->slope, t->rows, t->cols, s->basis, (size_t)order + 1,
+               scratch, &found);
     free(scratch);
     if (found.overflow)
-        return bm_fail(err, BM_EDATA, "run %s: a value is too large for %s; use --dtype float32 or float64", run->label,
-                       dtype);
+        return bm_fail(err, BM_EDATA, "run %s: a value is too large for %s; use --dtype float32 or float64",
+                       run->label, dtype);
     bm_tile_swap(t, s->to);
     s->flat += found.flat;
     s->nonfinite += found.nonfinite;

@@ -16,7 +16,8 @@ static const char *repeats = "count", *column = "trial_type", *categories, *stor
 
 static const struct cli_option options[] = {
     {"design", 'd', CLI_LIST, &designs, "FILE",
-     "Design (NSD: one 1-based stimulus id a TR, 0 between) or BIDS events.tsv. With {subject}, {session}, {run} in the name "
+     "Design (NSD: one 1-based stimulus id a TR, 0 between) or BIDS events.tsv. With {subject}, {session}, {run} in "
+     "the name "
      "one pattern serves all runs; otherwise one file a run, in the runs' order.",
      0, 0, NULL, false},
     {"offset", 'o', CLI_REAL, &offset, "SECONDS", "Haemodynamic delay; rounded to whole TRs.", 0, 60, NULL, false},
@@ -27,7 +28,8 @@ static const struct cli_option options[] = {
      0, 0, "count|merge", false},
     {"column", 0, CLI_STRING, &column, "NAME", "Column of events.tsv that names the stimulus.", 0, 0, NULL, false},
     {"categories", 0, CLI_STRING, &categories, "A,B,C",
-     "Names of the stimulus ids 0, 1, 2, ... for events.tsv; without it the sorted names that occur in all designs of "
+     "Names of the stimulus ids 0, 1, 2, ... for events.tsv; without it the sorted names that occur in all designs "
+     "of "
      "this call that can be found beforehand (give it when runs come from a pipe one by one).",
      0, 0, NULL, false},
     CLI_STORE(store),
@@ -38,16 +40,18 @@ static const struct cli_program program = {
     .name = "hrfshift",
     .purpose = "Label each time point with what was on the screen one haemodynamic delay earlier",
     .usage = "--design FILE [OPTIONS] INPUT OUTPUT",
-    .description =
-        "Attaches one metadata row to each time point: stimulus_history (the last N stimuli presented, oldest first, -1 for "
-        "none yet, restarted every run), subject_idx, session, run, time (TR index), trial (index of the latest presentation "
-        "in the run) and stimulus (what is on the screen, -1 for nothing). The data are passed through unchanged. Ids are "
-        "0-based: an NSD 73k id less 1, or the index of the category.\n"
-        "\nINPUT and OUTPUT are series files (.h5) or \"-\" for a tile stream on a pipe.",
+    .description = "Attaches one metadata row to each time point: stimulus_history (the last N stimuli presented, "
+                   "oldest first, -1 for "
+                   "none yet, restarted every run), subject_idx, session, run, time (TR index), trial (index of the "
+                   "latest presentation "
+                   "in the run) and stimulus (what is on the screen, -1 for nothing). The data are passed through "
+                   "unchanged. Ids are "
+                   "0-based: an NSD 73k id less 1, or the index of the category.\n"
+                   "\nINPUT and OUTPUT are series files (.h5) or \"-\" for a tile stream on a pipe.",
     .options = options,
-    .examples =
-        "  hrfshift --design 'design/design_session{session}_run{run}.tsv' clean.h5 labelled.h5\n"
-        "  hrfshift --offset 0 --design 'sub-01_task-x_run-{run}_events.tsv' --categories cat,face,house in.h5 out.h5\n",
+    .examples = "  hrfshift --design 'design/design_session{session}_run{run}.tsv' clean.h5 labelled.h5\n"
+                "  hrfshift --offset 0 --design 'sub-01_task-x_run-{run}_events.tsv' --categories cat,face,house "
+                "in.h5 out.h5\n",
     .min_args = 2,
     .max_args = 2,
 };
@@ -64,8 +68,9 @@ static char *design_path(const struct state *s, const struct bm_run *run, struct
         return bm_runname_expand(designs.items[0], run->subject, run->session, run->run, err);
     if (s->runs < designs.n)
         return bm_strdup(designs.items[s->runs], err);
-    (void)bm_fail(err, BM_EUSAGE, "run %s: %zu designs were given, but there are more runs; give one --design a run, or a "
-                                  "pattern with {session} and {run}",
+    (void)bm_fail(err, BM_EUSAGE,
+                  "run %s: %zu designs were given, but there are more runs; give one --design a run, or a "
+                  "pattern with {session} and {run}",
                   run->label, designs.n);
     return NULL;
 }
@@ -90,8 +95,8 @@ static struct bm_presentation *to_rows(const struct bm_design *d, const char *pa
         const double unit = d->in_rows ? 1.0 : tr;
 
         if (!(fabs(e->onset) <= LONGEST && e->duration <= LONGEST)) {
-            (void)bm_fail(err, BM_EDATA, "%s: an event has onset %g s and duration %g s; correct the table", path, e->onset,
-                          e->duration);
+            (void)bm_fail(err, BM_EDATA, "%s: an event has onset %g s and duration %g s; correct the table", path,
+                          e->onset, e->duration);
             free(shown);
             return NULL;
         }
@@ -102,8 +107,7 @@ static struct bm_presentation *to_rows(const struct bm_design *d, const char *pa
     return shown;
 }
 
-static int label(struct bm_run *run, const struct bm_presentation *shown, size_t n,
-                 struct bm_error *err)
+static int label(struct bm_run *run, const struct bm_presentation *shown, size_t n, struct bm_error *err)
 {
     int32_t *scratch = bm_alloc((size_t)history, sizeof *scratch, "history", err);
 
@@ -158,8 +162,9 @@ static int label_run(struct state *s, struct bm_run *run, const char *path, stru
     if (read_design(s, path, &d, err))
         return -1;
     if (d.in_rows && d.rows != run->rows)
-        (void)bm_fail(err, BM_EDATA, "%s: the design has %zu rows, run %s has %zu volumes; trim the run with nifti2h5 "
-                                     "--design, or name the right design",
+        (void)bm_fail(err, BM_EDATA,
+                      "%s: the design has %zu rows, run %s has %zu volumes; trim the run with nifti2h5 "
+                      "--design, or name the right design",
                       path, d.rows, run->label, run->rows);
     else
         shown = to_rows(&d, path, run->tr, err);
@@ -186,7 +191,8 @@ static int done(void *self, struct bm_error *err)
     const struct state *s = self;
 
     if (s->runs < designs.n && !strchr(designs.items[0], '{'))
-        return bm_fail(err, BM_EUSAGE, "%zu designs were given for %zu runs; give one --design a run", designs.n, s->runs);
+        return bm_fail(err, BM_EUSAGE, "%zu designs were given for %zu runs; give one --design a run", designs.n,
+                       s->runs);
     return 0;
 }
 
@@ -217,7 +223,8 @@ static int collect_from(struct bm_categories *cats, const char *path, struct bm_
     return events > 0 ? bm_categories_collect(cats, path, column, err) : events;
 }
 
-/* Without --categories: the names that occur in all the designs that the options name, so that ids agree between runs. */
+/* Without --categories: the names that occur in all the designs that the options name, so that ids agree between
+ * runs. */
 static int collect_categories(struct bm_categories *cats, struct bm_error *err)
 {
     int status = 0;

@@ -28,7 +28,8 @@ static void combine(bool *all, const bool *one, size_t n, bool first, bool both)
         all[i] = first ? one[i] : both ? all[i] && one[i] : all[i] || one[i];
 }
 
-static int list_voxels(const bool *flags, size_t voxels, const char *path, int64_t **out, size_t *n, struct bm_error *err)
+static int list_voxels(const bool *flags, size_t voxels, const char *path, int64_t **out, size_t *n,
+                       struct bm_error *err)
 {
     *out = bm_alloc(voxels, sizeof **out, "mask", err);
     if (!*out)

@@ -25,31 +25,39 @@ static const char *store = "deflate";
 
 static const struct cli_option options[] = {
     {"mask", 'm', CLI_LIST, &masks.files, "FILE",
-     "Keep these voxels: a NIfTI volume (> 0 selects, or the values of --labels) or a .npy array. Without it, the voxels "
+     "Keep these voxels: a NIfTI volume (> 0 selects, or the values of --labels) or a .npy array. Without it, the "
+     "voxels "
      "that are ever non-zero in any run of the call.",
      0, 0, NULL, false},
-    {"labels", 'l', CLI_STRING, &masks.labels, "LIST", "Values of the mask that select, such as 1,3-5, or names with "
-     "--table.", 0, 0, NULL, false},
-    {"table", 't', CLI_STRING, &masks.table, "FILE", "Names of the mask's values (.ctab, _dseg.tsv).", 0, 0, NULL, false},
+    {"labels", 'l', CLI_STRING, &masks.labels, "LIST",
+     "Values of the mask that select, such as 1,3-5, or names with "
+     "--table.",
+     0, 0, NULL, false},
+    {"table", 't', CLI_STRING, &masks.table, "FILE", "Names of the mask's values (.ctab, _dseg.tsv).", 0, 0, NULL,
+     false},
     {"combine", 'c', CLI_CHOICE, &masks.combine, NULL, "How several --mask go together.", 0, 0, "union|intersection",
      false},
-    {"volumes", 'n', CLI_INT, &volumes, "N", "Keep the first N volumes of each run; 0 keeps all.", 0, 1 << 30, NULL, false},
+    {"volumes", 'n', CLI_INT, &volumes, "N", "Keep the first N volumes of each run; 0 keeps all.", 0, 1 << 30, NULL,
+     false},
     {"design", 'd', CLI_LIST, &designs, "FILE",
-     "Keep as many volumes as the run's design has rows (events.tsv files have no length and keep all). With {subject}, "
+     "Keep as many volumes as the run's design has rows (events.tsv files have no length and keep all). With "
+     "{subject}, "
      "{session}, {run} in the name one pattern serves all runs; otherwise one file a run, in order.",
      0, 0, NULL, false},
-    {"skip-rest", 0, CLI_FLAG, &skip_rest, NULL, "Leave out runs whose --design shows no stimulus at all.", 0, 0, NULL,
-     false},
-    {"subject", 0, CLI_INT, &subject, "N", "Subject number; 0 takes it from the name (subjNN, sub-NN).", 0, 32767, NULL,
-     false},
+    {"skip-rest", 0, CLI_FLAG, &skip_rest, NULL, "Leave out runs whose --design shows no stimulus at all.", 0, 0,
+     NULL, false},
+    {"subject", 0, CLI_INT, &subject, "N", "Subject number; 0 takes it from the name (subjNN, sub-NN).", 0, 32767,
+     NULL, false},
     {"session", 0, CLI_INT, &session, "N", "Session number; 0 takes it from the name (sessionNN, ses-NN), else 1.", 0,
      32767, NULL, false},
-    {"run", 0, CLI_INT, &first_run, "N", "Number of the first run, counting up; 0 takes numbers from the names (runNN, "
-     "run-NN), else counts from 1.", 0, 32767, NULL, false},
+    {"run", 0, CLI_INT, &first_run, "N",
+     "Number of the first run, counting up; 0 takes numbers from the names (runNN, "
+     "run-NN), else counts from 1.",
+     0, 32767, NULL, false},
     {"tr", 0, CLI_REAL, &tr, "SECONDS", "Repetition time; 0 takes it from the header.", 0, 1000, NULL, false},
     CLI_STORE(store),
-    {"memory", 0, CLI_INT, &memory, "MIB", "Memory for runs in flight; at least one run is always held.", 1, 1 << 20, NULL,
-     true},
+    {"memory", 0, CLI_INT, &memory, "MIB", "Memory for runs in flight; at least one run is always held.", 1, 1 << 20,
+     NULL, true},
     CLI_THREADS(threads),
     {0},
 };
@@ -58,18 +66,21 @@ static const struct cli_program program = {
     .name = "nifti2h5",
     .purpose = "Pack NIfTI runs into a series: brain voxels only, samples as scanned, lossless",
     .usage = "[OPTIONS] RUN... OUTPUT",
-    .description =
-        "Reads NIfTI-1 and NIfTI-2 runs (.nii, .nii.gz, .hdr/.img; \"-\" for one run on standard input), several at once, "
-        "and writes them in the order given: as a series file (.h5), or as a tile stream to \"-\". Samples keep the file's "
-        "own type; scaling is recorded and applied by the programs that compute. gzip input is read to its last trailer, "
-        "and its CRC must match.\n"
-        "\nWithout --mask the same voxels are kept for all runs of the call: those that are ever non-zero. For a pipe that "
-        "takes a first pass over the runs, so give --mask where you can.",
+    .description = "Reads NIfTI-1 and NIfTI-2 runs (.nii, .nii.gz, .hdr/.img; \"-\" for one run on standard input), "
+                   "several at once, "
+                   "and writes them in the order given: as a series file (.h5), or as a tile stream to \"-\". "
+                   "Samples keep the file's "
+                   "own type; scaling is recorded and applied by the programs that compute. gzip input is read to "
+                   "its last trailer, "
+                   "and its CRC must match.\n"
+                   "\nWithout --mask the same voxels are kept for all runs of the call: those that are ever "
+                   "non-zero. For a pipe that "
+                   "takes a first pass over the runs, so give --mask where you can.",
     .options = options,
-    .examples =
-        "  nifti2h5 timeseries_session01_run*.nii.gz session_01.h5\n"
-        "  nifti2h5 --design 'design/design_session{session}_run{run}.tsv' --skip-rest timeseries_session21_*.nii.gz s.h5\n"
-        "  nifti2h5 --mask roi/V1.nii.gz run*.nii.gz - | detrend - - | zscore - v1.h5\n",
+    .examples = "  nifti2h5 timeseries_session01_run*.nii.gz session_01.h5\n"
+                "  nifti2h5 --design 'design/design_session{session}_run{run}.tsv' --skip-rest "
+                "timeseries_session21_*.nii.gz s.h5\n"
+                "  nifti2h5 --mask roi/V1.nii.gz run*.nii.gz - | detrend - - | zscore - v1.h5\n",
     .min_args = 2,
     .max_args = 1000000,
 };
@@ -104,7 +115,8 @@ static char *design_path(const struct job *j, size_t i, struct bm_error *err)
         return bm_runname_expand(designs.items[0], j->runs[i].subject, j->runs[i].session, j->runs[i].run, err);
     if (designs.n == j->cli.nargs - 1)
         return bm_strdup(designs.items[i], err);
-    (void)bm_fail(err, BM_EUSAGE, "--design: %zu designs for %zu runs; give one a run, or a pattern with {session} and {run}",
+    (void)bm_fail(err, BM_EUSAGE,
+                  "--design: %zu designs for %zu runs; give one a run, or a pattern with {session} and {run}",
                   designs.n, j->cli.nargs - 1);
     return NULL;
 }
@@ -324,7 +336,8 @@ static int pack_all(struct job *j, struct bm_error *err)
     if (status <= 0)
         return status;
     *err = (struct bm_error){0};
-    cli_note(&j->cli, "voxels come and go between volumes; reading all runs once more to find all that are ever non-zero");
+    cli_note(&j->cli,
+             "voxels come and go between volumes; reading all runs once more to find all that are ever non-zero");
     return find_brain(j, 0, err) || pack(j, err) ? -1 : 0;
 }
 

@@ -15,8 +15,8 @@ static const struct cli_option options[] = {
      "zscore: (y - mean) / sd. demean: y - mean. psc: percent signal change, 100 (y - mean) / |mean|; run it before "
      "detrend, which takes the mean away.",
      0, 0, "zscore|demean|psc", false},
-    {"ddof", 'd', CLI_INT, &ddof, "D", "The standard deviation's divisor is (time points - D): 1 sample, 0 population.",
-     0, 1, NULL, false},
+    {"ddof", 'd', CLI_INT, &ddof, "D",
+     "The standard deviation's divisor is (time points - D): 1 sample, 0 population.", 0, 1, NULL, false},
     CLI_DTYPE(dtype),
     CLI_STORE(store),
     CLI_THREADS(threads),
@@ -27,10 +27,11 @@ static const struct cli_program program = {
     .name = "zscore",
     .purpose = "Standardise each voxel, run by run",
     .usage = "[OPTIONS] INPUT OUTPUT",
-    .description = "Gives every voxel's time series mean 0 and standard deviation 1, separately in each run (or one of "
-                   "the other forms of --method). Constant voxels become 0 and are counted (zscore.constant_voxels), as "
-                   "are samples that are not finite.\n"
-                   "\nINPUT and OUTPUT are series files (.h5) or \"-\" for a tile stream on a pipe.",
+    .description =
+        "Gives every voxel's time series mean 0 and standard deviation 1, separately in each run (or one of "
+        "the other forms of --method). Constant voxels become 0 and are counted (zscore.constant_voxels), as "
+        "are samples that are not finite.\n"
+        "\nINPUT and OUTPUT are series files (.h5) or \"-\" for a tile stream on a pipe.",
     .options = options,
     .examples = "  detrend session_01.h5 - | zscore - clean.h5       # as nilearn's detrend + zscore_sample\n"
                 "  zscore --method psc session_01.h5 - | detrend - psc.h5\n",
@@ -72,12 +73,12 @@ static int tile(void *self, const struct bm_run *run, struct bm_tile *t, struct 
         free(scratch);
         return -1;
     }
-    bm_standardise(t->packed.data, s->to, t->data.data, s->from, s->slope, s->inter, t->rows, t->cols, s->method, (size_t)ddof,
-                   scratch, &found);
+    bm_standardise(t->packed.data, s->to, t->data.data, s->from, s->slope, s->inter, t->rows, t->cols, s->method,
+                   (size_t)ddof, scratch, &found);
     free(scratch);
     if (found.overflow)
-        return bm_fail(err, BM_EDATA, "run %s: a value is too large for %s; use --dtype float32 or float64", run->label,
-                       dtype);
+        return bm_fail(err, BM_EDATA, "run %s: a value is too large for %s; use --dtype float32 or float64",
+                       run->label, dtype);
     bm_tile_swap(t, s->to);
     s->constant += found.constant;
     s->nonfinite += found.nonfinite;

@@ -94,7 +94,9 @@ def pytest(count, name, paths, **env):
 
 
 def style(count):
-    sources = [str(p.relative_to(ROOT)) for d in ("bin-src", "lib", "tests", "bench") for p in (ROOT / d).rglob("*.[ch]")]
+    sources = [
+        str(p.relative_to(ROOT)) for d in ("bin-src", "lib", "tests", "bench") for p in (ROOT / d).rglob("*.[ch]")
+    ]
     one(count, "clang-format", [VENV / "clang-format", "--dry-run", "-Werror", *sources])
     one(count, "ruff format", [VENV / "ruff", "format", "--check", "."])
     one(count, "ruff check", [VENV / "ruff", "check", "."])
@@ -134,7 +136,9 @@ def main():
             unit(count, "zlib", "build/release-zlib")
         if wanted("clang") and one(count, "build, clang", [*make, "CC=clang", "all", "unit"]):
             unit(count, "clang", "build/release-clang")
-        if wanted("asan") and one(count, "build, address and undefined sanitizers", [*make, "VARIANT=asan", "all", "unit"]):
+        if wanted("asan") and one(
+            count, "build, address and undefined sanitizers", [*make, "VARIANT=asan", "all", "unit"]
+        ):
             unit(count, "asan", "build/asan")
             env = {"BOLDMILL_BIN": str(ROOT / "build/asan/bin"), "BOLDMILL_TEST_PATIENCE": SLOW_BUILDS["asan"]}
             pytest(count, "programs and oracles, asan", programs, **env)

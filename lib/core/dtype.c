@@ -92,11 +92,11 @@ float bm_half_to_float(uint16_t h)
     return f;
 }
 
-#define LOAD(ctype)                                                                                                   \
-    do {                                                                                                              \
-        const ctype *s = src;                                                                                         \
-        for (size_t i = 0; i < n; i++)                                                                                \
-            dst[i] = (double)s[i];                                                                                    \
+#define LOAD(ctype)                                                                                                  \
+    do {                                                                                                             \
+        const ctype *s = src;                                                                                        \
+        for (size_t i = 0; i < n; i++)                                                                               \
+            dst[i] = (double)s[i];                                                                                   \
     } while (0)
 
 BM_VECTOR void bm_to_double(double *dst, const void *src, enum bm_dtype t, size_t n)

@@ -10,21 +10,23 @@
 int bm_mul(size_t a, size_t b, size_t *out, const char *what, struct bm_error *err)
 {
     if (__builtin_mul_overflow(a, b, out))
-        return bm_fail(err, BM_EDATA, "%s: the size does not fit this machine's address space (%zu x %zu)", what, a, b);
+        return bm_fail(err, BM_EDATA, "%s: the size does not fit this machine's address space (%zu x %zu)", what, a,
+                       b);
     return 0;
 }
 
 int bm_add(size_t a, size_t b, size_t *out, const char *what, struct bm_error *err)
 {
     if (__builtin_add_overflow(a, b, out))
-        return bm_fail(err, BM_EDATA, "%s: the size does not fit this machine's address space (%zu + %zu)", what, a, b);
+        return bm_fail(err, BM_EDATA, "%s: the size does not fit this machine's address space (%zu + %zu)", what, a,
+                       b);
     return 0;
 }
 
 static void *out_of_memory(const char *what, size_t bytes, struct bm_error *err)
 {
-    (void)bm_fail(err, BM_ESYS, "%s: out of memory (%zu bytes); use a machine with more memory or fewer --threads", what,
-                  bytes);
+    (void)bm_fail(err, BM_ESYS, "%s: out of memory (%zu bytes); use a machine with more memory or fewer --threads",
+                  what, bytes);
     return NULL;
 }
 

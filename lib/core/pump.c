@@ -203,7 +203,8 @@ static void take_counts(struct bm_run *run, const struct bm_run *from)
     run->ncounts = from->ncounts;
 }
 
-static int pump_run(struct ring *r, const struct bm_run *from, pthread_t *threads, size_t nthreads, struct bm_error *err)
+static int pump_run(struct ring *r, const struct bm_run *from, pthread_t *threads, size_t nthreads,
+                    struct bm_error *err)
 {
     if (r->op->begin && r->op->begin(r->op->self, &r->run, err))
         return -1;

@@ -212,25 +212,28 @@ int bm_run_fits(const struct bm_run *first, const struct bm_run *run, const char
     char p[160], q[160];
 
     if (first->subject != run->subject)
-        return bm_fail(err, BM_EDATA, "%s: run %s is of subject %d, run %s of subject %d; keep subjects apart", where, a,
-                       first->subject, b, run->subject);
+        return bm_fail(err, BM_EDATA, "%s: run %s is of subject %d, run %s of subject %d; keep subjects apart", where,
+                       a, first->subject, b, run->subject);
     if (!bm_grid_same(&first->grid, &run->grid))
         return bm_fail(err, BM_EDATA, "%s: run %s has the grid %s, run %s has %s; keep grids apart", where, a,
                        bm_grid_text(&first->grid, p, sizeof p), b, bm_grid_text(&run->grid, q, sizeof q));
     if (first->cols != run->cols || memcmp(first->voxels, run->voxels, run->cols * sizeof *run->voxels) != 0)
-        return bm_fail(err, BM_EDATA, "%s: runs %s and %s have different voxels; give both the same --mask, or cut both with "
-                                      "the same applymask --roi",
+        return bm_fail(err, BM_EDATA,
+                       "%s: runs %s and %s have different voxels; give both the same --mask, or cut both with "
+                       "the same applymask --roi",
                        where, a, b);
     if (fabs(first->tr - run->tr) > 1e-6 * first->tr)
-        return bm_fail(err, BM_EDATA, "%s: run %s has a TR of %g s, run %s of %g s; give nifti2h5 --tr if a header is wrong",
-                       where, a, first->tr, b, run->tr);
+        return bm_fail(err, BM_EDATA,
+                       "%s: run %s has a TR of %g s, run %s of %g s; give nifti2h5 --tr if a header is wrong", where,
+                       a, first->tr, b, run->tr);
     if (first->meta.history != run->meta.history)
-        return bm_fail(err, BM_EDATA, "%s: runs %s and %s differ in their metadata (history %zu and %zu); run hrfshift on "
-                                      "both with one --history",
+        return bm_fail(err, BM_EDATA,
+                       "%s: runs %s and %s differ in their metadata (history %zu and %zu); run hrfshift on "
+                       "both with one --history",
                        where, a, b, first->meta.history, run->meta.history);
     if (!same_categories(first, run))
-        return bm_fail(err, BM_EDATA, "%s: runs %s and %s differ in their categories; give hrfshift --categories", where, a,
-                       b);
+        return bm_fail(err, BM_EDATA, "%s: runs %s and %s differ in their categories; give hrfshift --categories",
+                       where, a, b);
     return 0;
 }
 
@@ -275,8 +278,9 @@ static int check_voxels(const struct bm_run *run, const char *where, struct bm_e
 
     for (size_t i = 0; i < run->cols; i++) {
         if (run->voxels[i] <= below || run->voxels[i] >= limit)
-            return bm_fail(err, BM_EDATA, "%s: voxel %zu has index %lld; indices must ascend within the grid's %lld voxels",
-                           where, i, (long long)run->voxels[i], (long long)limit);
+            return bm_fail(err, BM_EDATA,
+                           "%s: voxel %zu has index %lld; indices must ascend within the grid's %lld voxels", where,
+                           i, (long long)run->voxels[i], (long long)limit);
         below = run->voxels[i];
     }
     return 0;
@@ -291,8 +295,8 @@ int bm_run_check(const struct bm_run *run, const char *where, struct bm_error *e
     if (run->tile_cols < 1 || run->tile_cols > BM_TILE_MAX_COLS)
         return bm_fail(err, BM_EDATA, "%s: run %s has tiles of %zu columns", where, run->label, run->tile_cols);
     if (run->rows > BM_TILE_MAX_BYTES / bm_dtype_size(run->dtype) / run->tile_cols)
-        return bm_fail(err, BM_EDATA, "%s: run %s has tiles of %zu x %zu samples; at most %u MiB are supported", where,
-                       run->label, run->rows, run->tile_cols, BM_TILE_MAX_BYTES >> 20);
+        return bm_fail(err, BM_EDATA, "%s: run %s has tiles of %zu x %zu samples; at most %u MiB are supported",
+                       where, run->label, run->rows, run->tile_cols, BM_TILE_MAX_BYTES >> 20);
     if (!(run->tr > 0.0) || !isfinite(run->tr) || !isfinite(run->slope) || !isfinite(run->inter))
         return bm_fail(err, BM_EDATA, "%s: run %s has TR %g s, slope %g, intercept %g; give --tr", where, run->label,
                        run->tr, run->slope, run->inter);

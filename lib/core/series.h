@@ -98,9 +98,10 @@ int bm_run_add_step(struct bm_run *run, const char *json, struct bm_error *err) 
 /* Adds `value` to the named count, making it if need be (zero is recorded too). */
 void bm_run_count(struct bm_run *run, const char *name, uint64_t value);
 uint64_t bm_run_counted(const struct bm_run *run, const char *name); /* 0 if absent */
-/* Can both stand in one matrix: same subject, grid, voxels, TR, kind of metadata and categories? If not, an error that
- * names both. */
-int bm_run_fits(const struct bm_run *first, const struct bm_run *run, const char *where, struct bm_error *err) BM_MUST_USE;
+/* Can both stand in one matrix: same subject, grid, voxels, TR, kind of metadata and categories? If not, an error
+ * that names both. */
+int bm_run_fits(const struct bm_run *first, const struct bm_run *run, const char *where,
+                struct bm_error *err) BM_MUST_USE;
 size_t bm_run_tiles(const struct bm_run *run);
 /* Checks every promise above (sizes, order and range of voxels, finite affine ...). `where` opens the message. */
 int bm_run_check(const struct bm_run *run, const char *where, struct bm_error *err) BM_MUST_USE;

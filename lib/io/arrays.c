@@ -22,7 +22,7 @@ struct writer {
     json_t *runs, *sessions;
     double slope, inter; /* of the current run */
     size_t nrows, run_rows;
-    int session; /* of the latest entry in `sessions` */
+    int session;  /* of the latest entry in `sessions` */
     uint32_t crc; /* of the data */
 };
 
@@ -120,11 +120,11 @@ static int arrays_end_run(struct bm_sink *sink, const struct bm_run *run, struct
     if (run->meta.history && bm_buf_append(&w->meta, run->meta.data, run->rows * bm_row_size(run->meta.history), err))
         return -1;
     note_session(w, run);
-    if (json_array_append_new(w->runs, json_pack("{s:o,s:i,s:i,s:i,s:I,s:I,s:f,s:o,s:o}", "label",
-                                                 bm_runjson_text(run->label), "subject", run->subject, "session",
-                                                 run->session, "run", run->run, "first_row", (json_int_t)w->nrows, "rows",
-                                                 (json_int_t)run->rows, "tr", run->tr, "counts", bm_runjson_counts(run),
-                                                 "steps", bm_runjson_steps(run))))
+    if (json_array_append_new(w->runs,
+                              json_pack("{s:o,s:i,s:i,s:i,s:I,s:I,s:f,s:o,s:o}", "label", bm_runjson_text(run->label),
+                                        "subject", run->subject, "session", run->session, "run", run->run,
+                                        "first_row", (json_int_t)w->nrows, "rows", (json_int_t)run->rows, "tr",
+                                        run->tr, "counts", bm_runjson_counts(run), "steps", bm_runjson_steps(run))))
         return bm_fail(err, BM_ESYS, "%s: out of memory", w->json_path);
     w->nrows += run->rows;
     return 0;
@@ -143,8 +143,8 @@ static json_t *describe(const char *path, json_t *dtype, json_t *shape, uint32_t
     char hex[16];
 
     (void)snprintf(hex, sizeof hex, "%08x", (unsigned)crc);
-    return json_pack("{s:o,s:o,s:o,s:s}", "file", bm_runjson_text(base_name(path)), "dtype", dtype, "shape", shape, "crc32",
-                     hex);
+    return json_pack("{s:o,s:o,s:o,s:s}", "file", bm_runjson_text(base_name(path)), "dtype", dtype, "shape", shape,
+                     "crc32", hex);
 }
 
 /* Puts the header in front of the data, now that the number of rows is known. */
@@ -167,7 +167,8 @@ static int put_header(struct writer *w, json_t **entry, struct bm_error *err)
 }
 
 /* Writes an open commit's whole content. */
-static int write_file(const char *path, const struct bm_buf *parts, size_t n, struct bm_commit **out, struct bm_error *err)
+static int write_file(const char *path, const struct bm_buf *parts, size_t n, struct bm_commit **out,
+                      struct bm_error *err)
 {
     *out = bm_commit_open(path, err);
     for (size_t i = 0; i < n && *out; i++) {
@@ -220,9 +221,9 @@ static int write_json(struct writer *w, json_t *fmri, json_t *meta, struct bm_co
     int status;
 
     w->runs = w->sessions = NULL;
-    text = bm_runjson_dump(json_pack("{s:s,s:i,s:o,s:o,s:i,s:{s:o,s:o},s:f,s:o,s:o,s:o,s:o}", "boldmill", "arrays", "schema",
-                                     BM_SCHEMA, "fmri", fmri, "meta", meta, "subject", w->first.subject, "grid", "dims",
-                                     bm_runjson_grid_dims(&w->first.grid), "affine",
+    text = bm_runjson_dump(json_pack("{s:s,s:i,s:o,s:o,s:i,s:{s:o,s:o},s:f,s:o,s:o,s:o,s:o}", "boldmill", "arrays",
+                                     "schema", BM_SCHEMA, "fmri", fmri, "meta", meta, "subject", w->first.subject,
+                                     "grid", "dims", bm_runjson_grid_dims(&w->first.grid), "affine",
                                      bm_runjson_grid_affine(&w->first.grid), "tr", w->first.tr, "categories",
                                      bm_runjson_categories(&w->first), "sessions", sessions, "runs", runs, "voxels",
                                      voxel_list(&w->first)),
@@ -244,7 +245,8 @@ static int done(struct bm_commit **c, struct bm_error *err)
     return commit ? bm_commit_done(commit, err) : 0;
 }
 
-/* Everything is complete in temporaries before the first gets its name; the data, which others wait for, come last. */
+/* Everything is complete in temporaries before the first gets its name; the data, which others wait for, come last.
+ */
 static int arrays_finish(struct bm_sink *sink, struct bm_error *err)
 {
     struct writer *w = (struct writer *)sink;

@@ -30,7 +30,8 @@ bool bm_commit_direct(const struct bm_commit *c);      /* a pipe or device: cann
 
 /* Writes all n bytes at the current offset, or at `offset`, through short writes and EINTR. */
 int bm_commit_write(struct bm_commit *c, const void *data, size_t n, struct bm_error *err) BM_MUST_USE;
-int bm_commit_write_at(struct bm_commit *c, const void *data, size_t n, size_t offset, struct bm_error *err) BM_MUST_USE;
+int bm_commit_write_at(struct bm_commit *c, const void *data, size_t n, size_t offset,
+                       struct bm_error *err) BM_MUST_USE;
 /* Tells the kernel to start writing back what has been written so far, so that the final fsync finds little left. */
 void bm_commit_flush_hint(struct bm_commit *c);
 

@@ -54,8 +54,9 @@ static int add_values(json_t *info, const char *path, struct bm_error *err)
         return -1;
     n = bm_grid_voxels(&grid);
     (void)json_object_set_new(info, "values", count_values(values, n)); /* sorts */
-    (void)json_object_set_new(info, "range", json_pack("[f,f]", isfinite(values[0]) ? values[0] : 0.0,
-                                                       isfinite(values[n - 1]) ? values[n - 1] : 0.0));
+    (void)json_object_set_new(
+        info, "range",
+        json_pack("[f,f]", isfinite(values[0]) ? values[0] : 0.0, isfinite(values[n - 1]) ? values[n - 1] : 0.0));
     free(values);
     return 0;
 }
@@ -71,10 +72,11 @@ static json_t *describe_nifti(const char *path, bool verify, struct bm_error *er
     if (!in)
         return NULL;
     h = bm_nifti_info(in);
-    info = json_pack("{s:s,s:i,s:s,s:o,s:o,s:s,s:I,s:s,s:f,s:f,s:f}", "kind", "nifti", "version", h->version, "byte_order",
-                     h->big_endian ? "big" : "little", "dims", bm_runjson_grid_dims(&h->grid), "affine",
-                     bm_runjson_grid_affine(&h->grid), "affine_from", h->affine_from, "volumes", (json_int_t)h->volumes,
-                     "dtype", bm_dtype_name(h->dtype), "slope", h->slope, "inter", h->inter, "tr", h->tr);
+    info =
+        json_pack("{s:s,s:i,s:s,s:o,s:o,s:s,s:I,s:s,s:f,s:f,s:f}", "kind", "nifti", "version", h->version,
+                  "byte_order", h->big_endian ? "big" : "little", "dims", bm_runjson_grid_dims(&h->grid), "affine",
+                  bm_runjson_grid_affine(&h->grid), "affine_from", h->affine_from, "volumes", (json_int_t)h->volumes,
+                  "dtype", bm_dtype_name(h->dtype), "slope", h->slope, "inter", h->inter, "tr", h->tr);
     if (h->tr_doubt[0])
         (void)json_object_set_new(info, "tr_doubt", json_string(h->tr_doubt));
     if (verify) {
@@ -94,12 +96,12 @@ static json_t *describe_nifti(const char *path, bool verify, struct bm_error *er
 
 static json_t *describe_run(const struct bm_run *run, size_t first_row)
 {
-    return json_pack("{s:o,s:i,s:i,s:i,s:I,s:I,s:I,s:s,s:f,s:f,s:f,s:s,s:I,s:o,s:o}", "label", bm_runjson_text(run->label),
-                     "subject", run->subject, "session", run->session, "run", run->run, "first_row", (json_int_t)first_row,
-                     "rows", (json_int_t)run->rows, "cols", (json_int_t)run->cols, "dtype", bm_dtype_name(run->dtype),
-                     "slope", run->slope, "inter", run->inter, "tr", run->tr, "absent",
-                     run->absent_zero ? "zero" : "unknown", "history", (json_int_t)run->meta.history, "counts",
-                     bm_runjson_counts(run), "steps", bm_runjson_steps(run));
+    return json_pack("{s:o,s:i,s:i,s:i,s:I,s:I,s:I,s:s,s:f,s:f,s:f,s:s,s:I,s:o,s:o}", "label",
+                     bm_runjson_text(run->label), "subject", run->subject, "session", run->session, "run", run->run,
+                     "first_row", (json_int_t)first_row, "rows", (json_int_t)run->rows, "cols", (json_int_t)run->cols,
+                     "dtype", bm_dtype_name(run->dtype), "slope", run->slope, "inter", run->inter, "tr", run->tr,
+                     "absent", run->absent_zero ? "zero" : "unknown", "history", (json_int_t)run->meta.history,
+                     "counts", bm_runjson_counts(run), "steps", bm_runjson_steps(run));
 }
 
 /* Reads (and checks) the run's tiles; without `verify` a series file is spared the reading, a stream cannot be. */
@@ -183,8 +185,8 @@ static int check_array(const char *json_path, const json_t *entry, struct bm_err
         return -1;
     status = file_crc(path, hex, err);
     if (!status && strcmp(hex, crc) != 0)
-        status = bm_fail(err, BM_EDATA, "%s: the checksum is %s where %s vouches for %s; build the arrays again", path, hex,
-                         json_path, crc);
+        status = bm_fail(err, BM_EDATA, "%s: the checksum is %s where %s vouches for %s; build the arrays again",
+                         path, hex, json_path, crc);
     free(path);
     return status;
 }

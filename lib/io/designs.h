@@ -20,11 +20,11 @@ struct bm_event {
 };
 
 struct bm_design {
-    bool in_rows;  /* onset and duration count rows, not seconds */
-    size_t rows;   /* number of rows of an NSD design; 0 for events */
+    bool in_rows; /* onset and duration count rows, not seconds */
+    size_t rows;  /* number of rows of an NSD design; 0 for events */
     size_t nevents;
     struct bm_event *events; /* ascending onset; owned */
-    uint64_t bytes; /* of the file, and their CRC-32 */
+    uint64_t bytes;          /* of the file, and their CRC-32 */
     uint32_t crc32;
 };
 

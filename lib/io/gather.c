@@ -47,8 +47,8 @@ static int add_segments(const struct bm_gather *g, const struct bm_grid *grid, c
     return 0;
 }
 
-/* x innermost: the cache lines of the volume that hold one (x, y) column of voxels, one line for each z, serve the next
- * x too while they are near. */
+/* x innermost: the cache lines of the volume that hold one (x, y) column of voxels, one line for each z, serve the
+ * next x too while they are near. */
 static int fill_segments(struct bm_gather *g, const struct bm_grid *grid, const int64_t *column_of, size_t rows,
                          struct bm_error *err)
 {
@@ -105,8 +105,9 @@ struct bm_gather *bm_gather_make(const struct bm_grid *grid, const int64_t *voxe
         g->slice = (size_t)grid->dims[0] * (size_t)grid->dims[1];
         g->samples = (n + tile_cols - 1) / tile_cols * tile_cols * rows;
         if (total > UINT32_MAX || g->samples > UINT32_MAX)
-            (void)bm_fail(err, BM_EDATA, "a run of %zu volumes x %zu voxels on a grid of %zu is more than 2^32 samples; "
-                                         "keep fewer voxels with --mask",
+            (void)bm_fail(err, BM_EDATA,
+                          "a run of %zu volumes x %zu voxels on a grid of %zu is more than 2^32 samples; "
+                          "keep fewer voxels with --mask",
                           rows, n, total);
         else
             status = 0;
@@ -141,14 +142,14 @@ size_t bm_gather_bytes(const struct bm_gather *g, enum bm_dtype dtype)
     return g->samples * bm_dtype_size(dtype);
 }
 
-#define GATHER(type)                                                                                                  \
-    for (size_t i = 0; i < g->nsegments; i++) {                                                                       \
-        const struct segment *s = &g->segments[i];                                                                    \
-        const type *from = (const type *)volume + s->from;                                                            \
-        type *to = (type *)tiles + t * g->tile_cols + s->to;                                                          \
-                                                                                                                      \
-        for (size_t k = 0; k < s->n; k++)                                                                             \
-            to[k] = from[k * g->slice];                                                                               \
+#define GATHER(type)                                                                                                 \
+    for (size_t i = 0; i < g->nsegments; i++) {                                                                      \
+        const struct segment *s = &g->segments[i];                                                                   \
+        const type *from = (const type *)volume + s->from;                                                           \
+        type *to = (type *)tiles + t * g->tile_cols + s->to;                                                         \
+                                                                                                                     \
+        for (size_t k = 0; k < s->n; k++)                                                                            \
+            to[k] = from[k * g->slice];                                                                              \
     }
 
 void bm_gather_volume(const struct bm_gather *g, void *tiles, const void *volume, size_t t, enum bm_dtype dtype)

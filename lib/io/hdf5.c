@@ -100,7 +100,8 @@ static hid_t make_type(enum bm_dtype t)
 {
     hid_t id = H5Tcopy(native(t));
 
-    if (t == BM_F16 && (H5Tset_fields(id, 15, 10, 5, 0, 10) < 0 || H5Tset_size(id, 2) < 0 || H5Tset_ebias(id, 15) < 0)) {
+    if (t == BM_F16 &&
+        (H5Tset_fields(id, 15, 10, 5, 0, 10) < 0 || H5Tset_size(id, 2) < 0 || H5Tset_ebias(id, 15) < 0)) {
         (void)H5Tclose(id);
         return H5I_INVALID_HID;
     }
@@ -250,7 +251,8 @@ int bm_h5_make_group(struct bm_h5 *f, const char *name, struct bm_error *err)
     return status;
 }
 
-static int put_attr(struct bm_h5 *f, const char *name, hid_t type, hid_t space, const void *data, struct bm_error *err)
+static int put_attr(struct bm_h5 *f, const char *name, hid_t type, hid_t space, const void *data,
+                    struct bm_error *err)
 {
     hid_t id = H5Acreate2(f->id, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
     int bad = id < 0 || H5Awrite(id, type, data) < 0;
@@ -386,7 +388,8 @@ static int array_length(struct bm_h5 *f, hid_t id, const char *name, size_t size
     int good = stored_inside(id) && H5Sget_simple_extent_ndims(space) == 1;
 
     if (good)
-        good = H5Sget_simple_extent_dims(space, &dim, NULL) == 1 && (dim == 0 || H5Dget_storage_size(id) / size >= dim);
+        good =
+            H5Sget_simple_extent_dims(space, &dim, NULL) == 1 && (dim == 0 || H5Dget_storage_size(id) / size >= dim);
     (void)H5Sclose(space);
     *n = (size_t)dim;
     return good ? 0 : bm_fail(err, BM_EDATA, "%s: %s is not stored as a series file stores it", f->name, name);
@@ -460,8 +463,8 @@ static struct bm_h5_tiles *new_tiles(struct bm_h5 *f, hid_t id, struct bm_error 
     return t;
 }
 
-struct bm_h5_tiles *bm_h5_create_tiles(struct bm_h5 *f, const char *name, enum bm_dtype dtype, size_t rows, size_t cols,
-                                       size_t chunk_cols, bool deflate, struct bm_error *err)
+struct bm_h5_tiles *bm_h5_create_tiles(struct bm_h5 *f, const char *name, enum bm_dtype dtype, size_t rows,
+                                       size_t cols, size_t chunk_cols, bool deflate, struct bm_error *err)
 {
     hsize_t dims[2] = {rows, cols};
     struct bm_h5_tiles *t;
@@ -502,11 +505,13 @@ static int filters_known(hid_t dcpl, size_t itemsize, bool *deflate)
     return 1;
 }
 
-static int tiles_as_expected(hid_t id, enum bm_dtype dtype, const hsize_t dims[2], const hsize_t chunk[2], bool *deflate)
+static int tiles_as_expected(hid_t id, enum bm_dtype dtype, const hsize_t dims[2], const hsize_t chunk[2],
+                             bool *deflate)
 {
     hid_t space = H5Dget_space(id), type = H5Dget_type(id), dcpl = H5Dget_create_plist(id), want = make_type(dtype);
     hsize_t have_dims[2] = {0, 0}, have_chunk[2] = {0, 0};
-    int good = H5Sget_simple_extent_ndims(space) == 2 && H5Pget_layout(dcpl) == H5D_CHUNKED && H5Tequal(type, want) > 0;
+    int good =
+        H5Sget_simple_extent_ndims(space) == 2 && H5Pget_layout(dcpl) == H5D_CHUNKED && H5Tequal(type, want) > 0;
 
     good = good && H5Sget_simple_extent_dims(space, have_dims, NULL) == 2 && H5Pget_chunk(dcpl, 2, have_chunk) == 2;
     good = good && !memcmp(have_dims, dims, sizeof have_dims) && !memcmp(have_chunk, chunk, sizeof have_chunk);
@@ -544,8 +549,9 @@ int bm_h5_write_tile(struct bm_h5_tiles *t, size_t first, uint32_t filter_mask, 
     int status;
 
     lock();
-    status = H5Dwrite_chunk(t->id, H5P_DEFAULT, filter_mask, at, n, data) < 0 ? fail(err, t->name, "cannot be written")
-                                                                               : 0;
+    status = H5Dwrite_chunk(t->id, H5P_DEFAULT, filter_mask, at, n, data) < 0
+                 ? fail(err, t->name, "cannot be written")
+                 : 0;
     unlock();
     return status;
 }
@@ -560,7 +566,8 @@ int bm_h5_read_tile(struct bm_h5_tiles *t, size_t first, size_t most, uint32_t *
     if (H5Dget_chunk_storage_size(t->id, at, &n) < 0 || n == 0)
         (void)bm_fail(err, BM_EDATA, "%s: a tile is missing (column %zu); build the file again", t->name, first);
     else if (n > most)
-        (void)bm_fail(err, BM_EDATA, "%s: a tile claims %llu bytes; the file is damaged", t->name, (unsigned long long)n);
+        (void)bm_fail(err, BM_EDATA, "%s: a tile claims %llu bytes; the file is damaged", t->name,
+                      (unsigned long long)n);
     else if (bm_buf_resize(out, (size_t)n, err) == 0)
         status = H5Dread_chunk(t->id, H5P_DEFAULT, at, filter_mask, out->data) < 0
                      ? fail(err, t->name, "a tile cannot be read")
@@ -686,8 +693,8 @@ static int fill_brick(struct bm_h5 *f, hid_t id, const hsize_t dims[4],
 }
 
 int bm_hdf5_write_pictures(const char *path, const char *name, size_t n, size_t h, size_t w, size_t c,
-                           int (*fill)(void *self, size_t i, unsigned char *picture, struct bm_error *err), void *self,
-                           struct bm_error *err)
+                           int (*fill)(void *self, size_t i, unsigned char *picture, struct bm_error *err),
+                           void *self, struct bm_error *err)
 {
     const hsize_t dims[4] = {n, h, w, c};
     struct bm_commit *commit = bm_commit_open(path, err);

@@ -57,8 +57,9 @@ int bm_h5_get_array(struct bm_h5 *f, const char *name, const struct bm_h5_record
 int bm_h5_array_length(struct bm_h5 *f, const char *name, size_t size, size_t *n, struct bm_error *err) BM_MUST_USE;
 
 /* Tiles: a rows x cols dataset, chunk = rows x chunk_cols; byte shuffle + deflate, or none. */
-struct bm_h5_tiles *bm_h5_create_tiles(struct bm_h5 *f, const char *name, enum bm_dtype dtype, size_t rows, size_t cols,
-                                       size_t chunk_cols, bool deflate, struct bm_error *err) BM_MUST_USE;
+struct bm_h5_tiles *bm_h5_create_tiles(struct bm_h5 *f, const char *name, enum bm_dtype dtype, size_t rows,
+                                       size_t cols, size_t chunk_cols, bool deflate,
+                                       struct bm_error *err) BM_MUST_USE;
 struct bm_h5_tiles *bm_h5_open_tiles(struct bm_h5 *f, const char *name, enum bm_dtype dtype, size_t rows, size_t cols,
                                      size_t chunk_cols, bool *deflate, struct bm_error *err) BM_MUST_USE;
 /* The stored bytes of the chunk that begins at column `first`, as HDF5's filter pipeline would write them. Bit k of
@@ -78,8 +79,8 @@ int bm_h5_put_virtual(struct bm_h5 *f, const char *name, enum bm_dtype dtype, si
 /* Writes a uint8 dataset `name` of shape n x h x w x c to path, atomically; `fill` makes picture i
  * (h*w*c bytes, row-major). Chunks of one picture, deflated. */
 int bm_hdf5_write_pictures(const char *path, const char *name, size_t n, size_t h, size_t w, size_t c,
-                           int (*fill)(void *self, size_t i, unsigned char *picture, struct bm_error *err), void *self,
-                           struct bm_error *err) BM_MUST_USE;
+                           int (*fill)(void *self, size_t i, unsigned char *picture, struct bm_error *err),
+                           void *self, struct bm_error *err) BM_MUST_USE;
 
 const char *bm_hdf5_version(char text[32]); /* of the library in use, "1.10.8" */
 

@@ -111,7 +111,8 @@ int bm_deflate(const void *src, size_t n, void *dst, size_t cap, size_t *out, st
 
     if (n > UINT32_MAX || cap > UINT32_MAX)
         return too_large(n, err);
-    z = bm_calloc(1, sizeof *z, "deflate", err); /* ISA-L looks at old hash entries: the same bytes need a clean table */
+    z = bm_calloc(1, sizeof *z, "deflate",
+                  err); /* ISA-L looks at old hash entries: the same bytes need a clean table */
     if (!z)
         return -1;
     isal_deflate_stateless_init(&z->s);

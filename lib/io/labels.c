@@ -321,9 +321,10 @@ static int collect(struct bm_span spec, const struct bm_labels *table, struct bm
     while (bm_span_field(&spec, ',', &item)) {
         item = bm_span_trim(item);
         if (item.n == 0)
-            return bm_fail(err, BM_EUSAGE,
-                           "--labels: '%.*s' has an empty item; write numbers, ranges and names with commas between them",
-                           BM_SPAN_ARG(whole));
+            return bm_fail(
+                err, BM_EUSAGE,
+                "--labels: '%.*s' has an empty item; write numbers, ranges and names with commas between them",
+                BM_SPAN_ARG(whole));
         if (resolve(item, table, &r, err))
             return -1;
         for (int64_t v = r.lo;; v++) {

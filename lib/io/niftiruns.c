@@ -24,7 +24,7 @@ struct source {
     pthread_cond_t changed;
     pthread_t *threads;
     int nthreads;
-    struct result *results; /* one a run */
+    struct result *results;       /* one a run */
     size_t next_start, next_give; /* runs begun; runs handed out */
     size_t in_flight, most_in_flight;
     void **spare; /* tile memory to use again */
@@ -45,11 +45,13 @@ static int check_run(const struct source *s, const struct bm_niftirun *r, const 
     char a[160], b[160];
 
     if (!bm_grid_same(&info->grid, &s->config.grid))
-        return bm_fail(err, BM_EDATA, "%s: its grid is %s, but the mask or the first run has %s; resample one of them",
-                       r->path, bm_grid_text(&info->grid, a, sizeof a), bm_grid_text(&s->config.grid, b, sizeof b));
+        return bm_fail(err, BM_EDATA,
+                       "%s: its grid is %s, but the mask or the first run has %s; resample one of them", r->path,
+                       bm_grid_text(&info->grid, a, sizeof a), bm_grid_text(&s->config.grid, b, sizeof b));
     if (r->volumes > info->volumes)
-        return bm_fail(err, BM_EDATA, "%s: has %zu volumes where %zu are needed (--volumes or the design); check the run",
-                       r->path, info->volumes, r->volumes);
+        return bm_fail(err, BM_EDATA,
+                       "%s: has %zu volumes where %zu are needed (--volumes or the design); check the run", r->path,
+                       info->volumes, r->volumes);
     if (s->config.tr == 0.0 && info->tr <= 0.0)
         return bm_fail(err, BM_EDATA, "%s: the header has no repetition time; give --tr", r->path);
     return 0;
@@ -86,7 +88,8 @@ static struct bm_gather *get_gather(struct source *s, const struct bm_run *run, 
 
     pthread_mutex_lock(&s->lock);
     if (!s->gather) {
-        s->gather = bm_gather_make(&run->grid, run->voxels, run->cols, run->rows, run->tile_cols, s->config.complete, err);
+        s->gather =
+            bm_gather_make(&run->grid, run->voxels, run->cols, run->rows, run->tile_cols, s->config.complete, err);
         s->gather_rows = run->rows;
     }
     if (s->gather && s->gather_rows == run->rows)
@@ -420,9 +423,9 @@ static int scan_run(struct scan *s, const struct bm_niftirun *what, bool *mine, 
     if (!bm_grid_same(&bm_nifti_info(in)->grid, &s->config->grid)) {
         char a[160], b[160];
 
-        got = bm_fail(err, BM_EDATA, "%s: its grid is %s, but the first run has %s; resample one of them", what->path,
-                      bm_grid_text(&bm_nifti_info(in)->grid, a, sizeof a),
-                      bm_grid_text(&s->config->grid, b, sizeof b));
+        got =
+            bm_fail(err, BM_EDATA, "%s: its grid is %s, but the first run has %s; resample one of them", what->path,
+                    bm_grid_text(&bm_nifti_info(in)->grid, a, sizeof a), bm_grid_text(&s->config->grid, b, sizeof b));
     }
     keep = what->volumes ? what->volumes : bm_nifti_info(in)->volumes;
     if (s->most && s->most < keep)

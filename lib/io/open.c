@@ -25,7 +25,8 @@ struct bm_source *bm_open_source(const char *path, struct bm_error *err)
     if (p && got == 0)
         (void)bm_fail(err, BM_EDATA, "%s: is empty; its writer failed, see its message", bm_bytes_name(in));
     else if (p)
-        (void)bm_fail(err, BM_EDATA, "%s: is neither a series file nor a tile stream; NIfTI files go through nifti2h5",
+        (void)bm_fail(err, BM_EDATA,
+                      "%s: is neither a series file nor a tile stream; NIfTI files go through nifti2h5",
                       bm_bytes_name(in));
     bm_bytes_close(in);
     return NULL;
@@ -44,8 +45,8 @@ struct bm_sink *bm_open_sink(const char *path, bool deflate, struct bm_error *er
         return bm_stream_sink(path, err);
     if (ends_with(path, ".h5") || ends_with(path, ".hdf5"))
         return bm_seriesfile_sink(path, deflate, err);
-    (void)bm_fail(err, BM_EUSAGE, "%s: the output's kind is not known; name it *.h5 (series file), *.npys (tile stream) or -",
-                  path);
+    (void)bm_fail(err, BM_EUSAGE,
+                  "%s: the output's kind is not known; name it *.h5 (series file), *.npys (tile stream) or -", path);
     return NULL;
 }
 

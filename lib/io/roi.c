@@ -25,8 +25,8 @@ static bool selected(double value, const int64_t *labels, size_t nlabels)
     return false;
 }
 
-static int select_all(const double *values, size_t n, const int64_t *labels, size_t nlabels, const char *path, bool *flags,
-                      struct bm_error *err)
+static int select_all(const double *values, size_t n, const int64_t *labels, size_t nlabels, const char *path,
+                      bool *flags, struct bm_error *err)
 {
     size_t count = 0;
 
@@ -40,12 +40,13 @@ static int select_all(const double *values, size_t n, const int64_t *labels, siz
     return 0;
 }
 
-static int grid_differs(const char *path, const struct bm_grid *mask, const struct bm_grid *expected, struct bm_error *err)
+static int grid_differs(const char *path, const struct bm_grid *mask, const struct bm_grid *expected,
+                        struct bm_error *err)
 {
     char a[160], b[160];
 
-    return bm_fail(err, BM_EDATA, "%s: the mask's grid is %s, the series has %s; use the mask of the same space", path,
-                   bm_grid_text(mask, a, sizeof a), bm_grid_text(expected, b, sizeof b));
+    return bm_fail(err, BM_EDATA, "%s: the mask's grid is %s, the series has %s; use the mask of the same space",
+                   path, bm_grid_text(mask, a, sizeof a), bm_grid_text(expected, b, sizeof b));
 }
 
 static int read_nifti(const char *path, const struct bm_grid *expected, struct bm_grid *grid, double **values,
@@ -90,8 +91,9 @@ static int read_npy(const char *path, const struct bm_grid *expected, double **v
         fits = fits && h.shape[i] == (size_t)expected->dims[i];
     *values = fits ? bm_alloc(items, sizeof **values, "mask", err) : NULL;
     if (!fits)
-        (void)bm_fail(err, BM_EDATA, "%s: the mask's shape is %s, the series' grid is %s; use a mask of shape (X, Y, Z)",
-                      path, shape_text(&h, shape), bm_grid_text(expected, text, sizeof text));
+        (void)bm_fail(err, BM_EDATA,
+                      "%s: the mask's shape is %s, the series' grid is %s; use a mask of shape (X, Y, Z)", path,
+                      shape_text(&h, shape), bm_grid_text(expected, text, sizeof text));
     if (*values)
         bm_to_double(*values, data, dtype, items);
     free(data);
@@ -102,8 +104,8 @@ int bm_roi_read(const char *path, const int64_t *labels, size_t nlabels, const s
                 struct bm_grid *grid, bool **flags, struct bm_error *err)
 {
     double *values = NULL;
-    int status = bm_roi_is_npy(path) ? read_npy(path, expected, &values, err)
-                                     : read_nifti(path, expected, grid, &values, err);
+    int status =
+        bm_roi_is_npy(path) ? read_npy(path, expected, &values, err) : read_nifti(path, expected, grid, &values, err);
 
     if (status)
         return -1;

@@ -8,10 +8,11 @@
 
 const char *bm_meta_descr(size_t history, char *text, size_t n)
 {
-    (void)snprintf(text, n,
-                   "[('stimulus_history', '<i4', (%zu,)), ('subject_idx', '<i2'), ('session', '<i2'), ('run', '<i2'), "
-                   "('time', '<f4'), ('trial', '<i4'), ('stimulus', '<i4')]",
-                   history);
+    (void)snprintf(
+        text, n,
+        "[('stimulus_history', '<i4', (%zu,)), ('subject_idx', '<i2'), ('session', '<i2'), ('run', '<i2'), "
+        "('time', '<f4'), ('trial', '<i4'), ('stimulus', '<i4')]",
+        history);
     return text;
 }
 
@@ -97,9 +98,9 @@ char *bm_runjson_header(const struct bm_run *run, struct bm_error *err)
 
 char *bm_runjson_footer(const struct bm_run *run, struct bm_error *err)
 {
-    return bm_runjson_dump(json_pack("{s:s,s:i,s:o}", "boldmill", "run_end", "schema", BM_SCHEMA, "counts",
-                                     bm_runjson_counts(run)),
-                           err);
+    return bm_runjson_dump(
+        json_pack("{s:s,s:i,s:o}", "boldmill", "run_end", "schema", BM_SCHEMA, "counts", bm_runjson_counts(run)),
+        err);
 }
 
 static json_t *load(const char *text, size_t n)
@@ -131,8 +132,8 @@ struct parser {
 
 static int bad(const struct parser *p, const char *key)
 {
-    return bm_fail(p->err, BM_EDATA, "%s: the header's \"%s\" is missing or wrong; the file is damaged or not a series",
-                   p->where, key);
+    return bm_fail(p->err, BM_EDATA,
+                   "%s: the header's \"%s\" is missing or wrong; the file is damaged or not a series", p->where, key);
 }
 
 static int get_int(const struct parser *p, const char *key, long long lo, long long hi, long long *out)

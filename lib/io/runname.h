@@ -16,8 +16,8 @@ struct bm_runname {
 };
 void bm_runname_parse(const char *path, struct bm_runname *out);
 
-/* "{subject}", "{session}" and "{run}" become numbers of at least two digits, with ":d" ("{run:d}") of as many as they
- * need. Without braces the text is returned as it is. Owned; an unknown placeholder is an error. */
+/* "{subject}", "{session}" and "{run}" become numbers of at least two digits, with ":d" ("{run:d}") of as many as
+ * they need. Without braces the text is returned as it is. Owned; an unknown placeholder is an error. */
 char *bm_runname_expand(const char *pattern, int subject, int session, int run, struct bm_error *err) BM_MUST_USE;
 
 #endif

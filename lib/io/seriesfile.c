@@ -142,7 +142,8 @@ static int read_voxels(struct reader *r, struct bm_error *err)
     if (bm_h5_array_length(r->file, "/voxels", 8, &n, err))
         return -1;
     if (n != r->run.cols)
-        return bm_fail(err, BM_EDATA, "%s: has %zu voxels where run %s needs %zu", r->path, n, r->run.label, r->run.cols);
+        return bm_fail(err, BM_EDATA, "%s: has %zu voxels where run %s needs %zu", r->path, n, r->run.label,
+                       r->run.cols);
     r->run.voxels = bm_alloc(n, 8, "voxels", err);
     return r->run.voxels ? bm_h5_get_array(r->file, "/voxels", &voxel_type, n, r->run.voxels, err) : -1;
 }
@@ -160,8 +161,8 @@ static int read_meta(struct reader *r, struct bm_error *err)
     if (bm_h5_array_length(r->file, name, type.size, &n, err))
         return -1;
     if (n != r->run.rows)
-        return bm_fail(err, BM_EDATA, "%s: run %s has %zu metadata rows for %zu time points", r->path, r->run.label, n,
-                       r->run.rows);
+        return bm_fail(err, BM_EDATA, "%s: run %s has %zu metadata rows for %zu time points", r->path, r->run.label,
+                       n, r->run.rows);
     r->run.meta.data = bm_alloc(n, type.size, "metadata", err);
     return r->run.meta.data ? bm_h5_get_array(r->file, name, &type, n, r->run.meta.data, err) : -1;
 }
@@ -176,7 +177,8 @@ static int open_tiles(struct reader *r, struct bm_error *err)
     if (!r->tiles || bm_h5_array_length(r->file, run_path(name, r->next_run, "tile_crc32"), 4, &have, err))
         return -1;
     if (have != n)
-        return bm_fail(err, BM_EDATA, "%s: run %s has %zu tile checksums for %zu tiles", r->path, r->run.label, have, n);
+        return bm_fail(err, BM_EDATA, "%s: run %s has %zu tile checksums for %zu tiles", r->path, r->run.label, have,
+                       n);
     r->crcs = bm_alloc(n, sizeof *r->crcs, "checksums", err);
     return r->crcs ? bm_h5_get_array(r->file, name, &crc_type, n, r->crcs, err) : -1;
 }
@@ -273,8 +275,9 @@ static int file_decode(struct bm_source *src, struct bm_tile *tile, struct bm_er
     int status;
 
     if (bm_crc32(0, tile->packed.data, tile->packed.size) != r->crcs[tile->index])
-        return bm_fail(err, BM_EDATA, "%s: run %s, tile %zu: the checksum differs; the file is damaged, build it again",
-                       r->path, r->run.label, tile->index);
+        return bm_fail(err, BM_EDATA,
+                       "%s: run %s, tile %zu: the checksum differs; the file is damaged, build it again", r->path,
+                       r->run.label, tile->index);
     if (tile->cols == wide)
         return unpack(r, tile, tile->data.data, n, err);
     if (bm_buf_resize(&chunk, n, err))
@@ -360,7 +363,8 @@ static int put_attrs(struct writer *w, const struct bm_run *run, struct bm_error
 static int check_fits(const struct writer *w, const struct bm_run *run, struct bm_error *err)
 {
     if (w->runs == MAX_RUNS)
-        return bm_fail(err, BM_EDATA, "%s: more than %d runs in one file; make several", bm_commit_path(w->out), MAX_RUNS);
+        return bm_fail(err, BM_EDATA, "%s: more than %d runs in one file; make several", bm_commit_path(w->out),
+                       MAX_RUNS);
     return bm_run_fits(&w->first, run, bm_commit_path(w->out), err);
 }
 

@@ -101,8 +101,8 @@ static int read_record(struct reader *r, struct bm_error *err)
 }
 
 /* Arrays whose size a header claims are read in pieces too: memory follows the bytes that really came. */
-static int read_claimed(struct reader *r, const char *descr, size_t items, size_t itemsize,
-                        struct bm_buf *out, const char *what, struct bm_error *err)
+static int read_claimed(struct reader *r, const char *descr, size_t items, size_t itemsize, struct bm_buf *out,
+                        const char *what, struct bm_error *err)
 {
     struct bm_npy_header h;
     size_t left;
@@ -255,10 +255,8 @@ struct bm_source *bm_stream_source(struct bm_bytes *in, struct bm_error *err)
     }
     r->in = in;
     bm_run_init(&r->run);
-    r->base = (struct bm_source){.next_run = stream_next_run,
-                                 .want = stream_want,
-                                 .next_tile = stream_next_tile,
-                                 .close = stream_close};
+    r->base = (struct bm_source){
+        .next_run = stream_next_run, .want = stream_want, .next_tile = stream_next_tile, .close = stream_close};
     return &r->base;
 }
 

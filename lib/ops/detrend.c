@@ -107,15 +107,19 @@ void bm_detrend(void *out, enum bm_dtype out_dtype, const void *data, enum bm_dt
                 size_t cols, const double *q, size_t k, double *scratch, struct bm_detrend_found *found)
 {
     struct bm_panel p = {.y = scratch};
-    double scale[BM_PANEL];
+    double scale[BM_PANEL], unit[BM_PANEL];
+    bool tamed;
 
     *found = (struct bm_detrend_found){0};
     for (size_t first = 0; first < cols; first += BM_PANEL) {
         bm_panel_load(&p, data, dtype, rows, cols, first, 1.0, 0.0);
         bm_panel_scale(&p, scale);
         found->nonfinite += bm_panel_nonfinite(&p, scale);
+        tamed = bm_panel_tame(&p, scale, unit);
         project_out(&p, q, k);
         found->flat += settle(&p, scale, bm_panel_nothing(dtype), slope);
+        if (tamed)
+            bm_panel_multiply(&p, unit);
         found->overflow |= !bm_panel_store(&p, out, out_dtype, cols, first);
     }
 }

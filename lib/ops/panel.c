@@ -59,6 +59,36 @@ BM_VECTOR void bm_panel_scale(const struct bm_panel *p, double scale[BM_PANEL])
         scale[c] += poison[c];
 }
 
+bool bm_panel_tame(struct bm_panel *p, double scale[BM_PANEL], double unit[BM_PANEL])
+{
+    double factor[BM_PANEL];
+    bool any = false;
+
+    for (size_t c = 0; c < BM_PANEL; c++) {
+        bool large = scale[c] > 0x1p400, small = scale[c] > 0.0 && scale[c] < 0x1p-400;
+
+        unit[c] = large ? 0x1p900 : small ? 0x1p-900 : 1.0;
+        factor[c] = 1.0 / unit[c];
+        any |= large || small;
+    }
+    if (!any)
+        return false;
+    bm_panel_multiply(p, factor);
+    for (size_t c = 0; c < BM_PANEL; c++)
+        scale[c] *= factor[c];
+    return true;
+}
+
+BM_VECTOR void bm_panel_multiply(struct bm_panel *p, const double factor[BM_PANEL])
+{
+    for (size_t t = 0; t < p->rows; t++) {
+        double *y = p->y + t * BM_PANEL;
+
+        for (size_t c = 0; c < BM_PANEL; c++)
+            y[c] = y[c] * factor[c] + 0.0;
+    }
+}
+
 uint64_t bm_panel_nonfinite(const struct bm_panel *p, const double scale[BM_PANEL])
 {
     uint64_t n = 0;

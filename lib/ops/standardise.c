@@ -42,7 +42,7 @@ BM_VECTOR static void centre(struct bm_panel *p, const double mean[BM_PANEL], do
     }
 }
 
-static double factor_of(enum bm_standard method, double mean, double variance)
+static double factor_of(enum bm_standard method, double mean, double variance, double unit)
 {
     switch (method) {
     case BM_ZSCORE:
@@ -50,17 +50,7 @@ static double factor_of(enum bm_standard method, double mean, double variance)
     case BM_PSC:
         return 100.0 / fabs(mean);
     default:
-        return 1.0;
-    }
-}
-
-BM_VECTOR static void multiply(struct bm_panel *p, const double factor[BM_PANEL])
-{
-    for (size_t t = 0; t < p->rows; t++) {
-        double *y = p->y + t * BM_PANEL;
-
-        for (size_t c = 0; c < BM_PANEL; c++)
-            y[c] = y[c] * factor[c] + 0.0; /* never -0 */
+        return unit;
     }
 }
 
@@ -69,7 +59,7 @@ void bm_standardise(void *out, enum bm_dtype out_dtype, const void *data, enum b
                     struct bm_standardise_found *found)
 {
     struct bm_panel p = {.y = scratch};
-    double scale[BM_PANEL], mean[BM_PANEL], square[BM_PANEL], factor[BM_PANEL];
+    double scale[BM_PANEL], mean[BM_PANEL], square[BM_PANEL], factor[BM_PANEL], unit[BM_PANEL];
     const double nothing = bm_panel_nothing(dtype);
 
     *found = (struct bm_standardise_found){0};
@@ -77,18 +67,19 @@ void bm_standardise(void *out, enum bm_dtype out_dtype, const void *data, enum b
         bm_panel_load(&p, data, dtype, rows, cols, first, slope, inter);
         bm_panel_scale(&p, scale);
         found->nonfinite += bm_panel_nonfinite(&p, scale);
+        (void)bm_panel_tame(&p, scale, unit);
         column_means(&p, mean);
         centre(&p, mean, square);
         for (size_t c = 0; c < BM_PANEL; c++) {
             bool constant = sqrt(square[c] / (double)rows) <= nothing * scale[c] ||
                             (method == BM_PSC && fabs(mean[c]) <= nothing * scale[c]);
 
-            factor[c] = constant ? 0.0 : factor_of(method, mean[c], square[c] / (double)(rows - ddof));
+            factor[c] = constant ? 0.0 : factor_of(method, mean[c], square[c] / (double)(rows - ddof), unit[c]);
             if (isnan(scale[c]))
                 factor[c] = NAN;
             found->constant += constant && c < p.n;
         }
-        multiply(&p, factor);
+        bm_panel_multiply(&p, factor);
         found->overflow |= !bm_panel_store(&p, out, out_dtype, cols, first);
     }
 }
