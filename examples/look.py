@@ -1,7 +1,7 @@
 """A first look at training arrays, with numpy alone: python examples/look.py cache/subj01/general [TRUTH]
 
-Prints what is in NAME.fmri.npy and NAME.meta.npy. For a synthetic subject TRUTH is its folder: a ridge regression then
-reads the images' known latent features from 6-TR windows of sessions it was not trained on.
+Prints what is in NAME.fmri.npy and NAME.meta.npy. For a synthetic subject TRUTH is its folder: a ridge regression
+then reads the images' known latent features from 6-TR windows of a session that it was not trained on.
 """
 
 import json

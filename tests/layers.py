@@ -1,4 +1,4 @@
-"""The laws of the layers (docs/architecture.md), read off the sources: prints what breaks them, status 1 if anything."""
+"""The laws of the layers (docs/architecture.md), read off the sources. Prints what breaks them, with status 1."""
 
 import re
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MAY_USE = {"core": {"core"}, "ops": {"core", "ops"}, "io": {"core", "io"}}
-LONGEST = 720  # lines; a file holds one thing
+LONGEST = 600  # lines; a file holds one thing
 
 
 def without_comments(text):
@@ -38,7 +38,7 @@ def broken():
             yield f"{name}:{code[: m.start()].count(chr(10)) + 1}: {m.group(1)} is banned"
         if text.count("\n") > LONGEST:
             yield f"{name}: {text.count(chr(10))} lines"
-    if [str(p) for p in hdf5] != ["lib/io/hdf5.c"]:
+    if [str(p) for p in hdf5] != ["lib/io/hdf5_private.h"]:
         yield f"hdf5.h is included by {', '.join(map(str, hdf5))}"
     if not {str(p) for p in inflate} <= {"lib/io/inflate.c", "lib/io/gzwrite.c"}:
         yield f"inflate libraries are included by {', '.join(map(str, inflate))}"

@@ -1,7 +1,7 @@
 """Runs the test suites one after the other and adds up what they count: `make check`.
 
-Each stage is a style check, a build (warnings are errors), a set of unit test programs, or a pytest call. The last line
-is "N passed, N failed, N skipped". Output of a stage is shown when it fails; the report of pytest always.
+Each stage is a style check, a build (warnings are errors), a set of unit test programs, or a pytest call. The last
+line is "N passed, N failed, N skipped". Output of a stage is shown when it fails, and why tests were skipped.
 """
 
 import argparse

@@ -152,12 +152,26 @@ BM_VECTOR static bool any_beyond(const double *src, size_t n, double limit)
     return beyond != 0;
 }
 
+/* d cut off to a float, its last bit set where something was lost (round to odd): rounds to the same half as d. */
+static float round_to_odd(double d)
+{
+    float f = (float)d;
+    uint32_t x;
+
+    if ((double)f == d || isnan(d))
+        return f;
+    memcpy(&x, &f, 4);
+    x = (x - (fabs((double)f) > fabs(d) ? 1u : 0u)) | 1u;
+    memcpy(&f, &x, 4);
+    return f;
+}
+
 BM_VECTOR bool bm_from_double(void *dst, enum bm_dtype t, const double *src, size_t n)
 {
     switch (t) {
-    case BM_F16: /* by way of float: double rounding costs at most one unit in 2^29 of a half's last place */
+    case BM_F16:
         for (size_t i = 0; i < n; i++)
-            ((uint16_t *)dst)[i] = bm_half_from_float((float)src[i]);
+            ((uint16_t *)dst)[i] = bm_half_from_float(round_to_odd(src[i]));
         return !any_beyond(src, n, 65520.0);
     case BM_F32:
         for (size_t i = 0; i < n; i++)

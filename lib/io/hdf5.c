@@ -1,42 +1,30 @@
-#include "io/hdf5.h"
+#include "io/hdf5_private.h"
 
-#include "io/commit.h"
-
-#include <hdf5.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct bm_h5 {
-    hid_t id;
-    char *name; /* for messages */
-};
-
-struct bm_h5_tiles {
-    hid_t id;
-    const char *name; /* the file's */
-};
-
 static pthread_mutex_t h5_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t h5_once = PTHREAD_ONCE_INIT;
 
-/* HDF5's own exit handlers would try once more to write a file that has failed; its error printer would print. */
+/* HDF5's own exit handlers would try once more to write a file that has failed; it must not load filters from
+ * elsewhere. */
 static void start_library(void)
 {
     (void)H5dont_atexit();
     (void)H5open();
-    (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     (void)H5PLset_loading_state(0);
 }
 
-static void lock(void)
+void bm_h5_lock(void)
 {
     (void)pthread_once(&h5_once, start_library);
     (void)pthread_mutex_lock(&h5_lock);
+    (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* a thread's own setting where the library is thread-safe */
 }
 
-static void unlock(void)
+void bm_h5_unlock(void)
 {
     (void)pthread_mutex_unlock(&h5_lock);
 }
@@ -45,9 +33,9 @@ const char *bm_hdf5_version(char text[32])
 {
     unsigned a = 0, b = 0, c = 0;
 
-    lock();
+    bm_h5_lock();
     (void)H5get_libversion(&a, &b, &c);
-    unlock();
+    bm_h5_unlock();
     (void)snprintf(text, 32, "%u.%u.%u", a, b, c);
     return text;
 }
@@ -60,7 +48,7 @@ static herr_t keep_deepest(unsigned n, const H5E_error2_t *e, void *out)
     return 0;
 }
 
-static int fail(struct bm_error *err, const char *file, const char *what)
+int bm_h5_fail(struct bm_error *err, const char *file, const char *what)
 {
     char why[160] = "no reason given";
 
@@ -95,8 +83,7 @@ static hid_t native(enum bm_dtype t)
     }
 }
 
-/* A type handle to be closed. float16 is built as h5py and numpy build it: IEEE binary16 made from binary32. */
-static hid_t make_type(enum bm_dtype t)
+hid_t bm_h5_type(enum bm_dtype t)
 {
     hid_t id = H5Tcopy(native(t));
 
@@ -119,7 +106,7 @@ static hid_t make_field(const struct bm_h5_field *f)
         (void)H5Tset_strpad(id, H5T_STR_NULLPAD);
         return id;
     }
-    base = make_type(f->dtype);
+    base = bm_h5_type(f->dtype);
     if (f->count == 1)
         return base;
     id = H5Tarray_create2(base, 1, &n);
@@ -188,16 +175,16 @@ struct bm_h5 *bm_h5_create(const char *path, const char *shown_as, struct bm_err
 
     if (!f)
         return NULL;
-    lock();
+    bm_h5_lock();
     fapl = access_list();
     fcpl = H5Pcreate(H5P_FILE_CREATE);
     (void)H5Pset_obj_track_times(fcpl, 0);
     f->id = H5Fcreate(path, H5F_ACC_TRUNC, fcpl, fapl);
     (void)H5Pclose(fcpl);
     if (f->id < 0)
-        (void)fail(err, shown_as, "cannot be created");
+        (void)bm_h5_fail(err, shown_as, "cannot be created");
     (void)H5Pclose(fapl);
-    unlock();
+    bm_h5_unlock();
     if (f->id >= 0)
         return f;
     bm_h5_abandon(f);
@@ -211,13 +198,13 @@ struct bm_h5 *bm_h5_open(const char *path, struct bm_error *err)
 
     if (!f)
         return NULL;
-    lock();
+    bm_h5_lock();
     fapl = access_list();
     f->id = H5Fopen(path, H5F_ACC_RDONLY, fapl);
     if (f->id < 0)
-        (void)fail(err, path, "cannot be opened as HDF5");
+        (void)bm_h5_fail(err, path, "cannot be opened as HDF5");
     (void)H5Pclose(fapl);
-    unlock();
+    bm_h5_unlock();
     if (f->id >= 0)
         return f;
     bm_h5_abandon(f);
@@ -228,9 +215,9 @@ int bm_h5_close(struct bm_h5 *f, struct bm_error *err)
 {
     int status;
 
-    lock();
-    status = H5Fclose(f->id) < 0 ? fail(err, f->name, "cannot be closed") : 0;
-    unlock();
+    bm_h5_lock();
+    status = H5Fclose(f->id) < 0 ? bm_h5_fail(err, f->name, "cannot be closed") : 0;
+    bm_h5_unlock();
     if (!status)
         bm_h5_abandon(f);
     return status;
@@ -241,13 +228,13 @@ int bm_h5_make_group(struct bm_h5 *f, const char *name, struct bm_error *err)
     hid_t id, gcpl;
     int status;
 
-    lock();
+    bm_h5_lock();
     gcpl = H5Pcreate(H5P_GROUP_CREATE);
     (void)H5Pset_obj_track_times(gcpl, 0); /* the same input gives the same bytes, whatever the clock says */
     id = H5Gcreate2(f->id, name, H5P_DEFAULT, gcpl, H5P_DEFAULT);
     (void)H5Pclose(gcpl);
-    status = id < 0 || H5Gclose(id) < 0 ? fail(err, f->name, "a group cannot be written") : 0;
-    unlock();
+    status = id < 0 || H5Gclose(id) < 0 ? bm_h5_fail(err, f->name, "a group cannot be written") : 0;
+    bm_h5_unlock();
     return status;
 }
 
@@ -259,7 +246,7 @@ static int put_attr(struct bm_h5 *f, const char *name, hid_t type, hid_t space, 
 
     if (id >= 0 && H5Aclose(id) < 0)
         bad = 1;
-    return bad ? fail(err, f->name, "an attribute cannot be written") : 0;
+    return bad ? bm_h5_fail(err, f->name, "an attribute cannot be written") : 0;
 }
 
 int bm_h5_put_attr_text(struct bm_h5 *f, const char *name, const char *text, struct bm_error *err)
@@ -267,7 +254,7 @@ int bm_h5_put_attr_text(struct bm_h5 *f, const char *name, const char *text, str
     hid_t type, space;
     int status;
 
-    lock();
+    bm_h5_lock();
     type = H5Tcopy(H5T_C_S1);
     (void)H5Tset_size(type, strlen(text) + 1);
     (void)H5Tset_cset(type, H5T_CSET_UTF8);
@@ -275,7 +262,7 @@ int bm_h5_put_attr_text(struct bm_h5 *f, const char *name, const char *text, str
     status = put_attr(f, name, type, space, text, err);
     (void)H5Sclose(space);
     (void)H5Tclose(type);
-    unlock();
+    bm_h5_unlock();
     return status;
 }
 
@@ -288,11 +275,11 @@ int bm_h5_put_attr_reals(struct bm_h5 *f, const char *name, size_t ndim, const s
 
     for (size_t i = 0; i < ndim; i++)
         dims[i] = shape[i];
-    lock();
+    bm_h5_lock();
     space = ndim ? H5Screate_simple((int)ndim, dims, NULL) : H5Screate(H5S_SCALAR);
     status = put_attr(f, name, H5T_IEEE_F64LE, space, values, err);
     (void)H5Sclose(space);
-    unlock();
+    bm_h5_unlock();
     return status;
 }
 
@@ -300,9 +287,9 @@ int bm_h5_has_attr(struct bm_h5 *f, const char *name)
 {
     int has;
 
-    lock();
+    bm_h5_lock();
     has = H5Aexists(f->id, name) > 0;
-    unlock();
+    bm_h5_unlock();
     return has;
 }
 
@@ -328,7 +315,7 @@ int bm_h5_put_array(struct bm_h5 *f, const char *name, const struct bm_h5_record
     hid_t t, space, dcpl, id;
     int bad;
 
-    lock();
+    bm_h5_lock();
     t = make_record(type);
     space = H5Screate_simple(1, &dim, NULL);
     dcpl = array_list(n);
@@ -337,16 +324,15 @@ int bm_h5_put_array(struct bm_h5 *f, const char *name, const struct bm_h5_record
     if (id >= 0 && H5Dclose(id) < 0)
         bad = 1;
     if (bad)
-        (void)fail(err, f->name, "an array cannot be written");
+        (void)bm_h5_fail(err, f->name, "an array cannot be written");
     (void)H5Pclose(dcpl);
     (void)H5Sclose(space);
     (void)H5Tclose(t);
-    unlock();
+    bm_h5_unlock();
     return bad ? -1 : 0;
 }
 
-/* Opens "a/b/c" only if every component is a hard link. */
-static hid_t open_dataset(struct bm_h5 *f, const char *name, struct bm_error *err)
+hid_t bm_h5_dataset(struct bm_h5 *f, const char *name, struct bm_error *err)
 {
     char part[128];
     H5L_info_t info;
@@ -367,7 +353,7 @@ static hid_t open_dataset(struct bm_h5 *f, const char *name, struct bm_error *er
     }
     id = H5Dopen2(f->id, name, H5P_DEFAULT);
     if (id < 0)
-        (void)fail(err, f->name, "a dataset cannot be opened");
+        (void)bm_h5_fail(err, f->name, "a dataset cannot be opened");
     return id;
 }
 
@@ -400,13 +386,13 @@ int bm_h5_array_length(struct bm_h5 *f, const char *name, size_t size, size_t *n
     hid_t id;
     int status = -1;
 
-    lock();
-    id = open_dataset(f, name, err);
+    bm_h5_lock();
+    id = bm_h5_dataset(f, name, err);
     if (id >= 0) {
         status = array_length(f, id, name, size, n, err);
         (void)H5Dclose(id);
     }
-    unlock();
+    bm_h5_unlock();
     return status;
 }
 
@@ -417,294 +403,20 @@ int bm_h5_get_array(struct bm_h5 *f, const char *name, const struct bm_h5_record
     hid_t id, t = H5I_INVALID_HID;
     int status = -1;
 
-    lock();
-    id = open_dataset(f, name, err);
+    bm_h5_lock();
+    id = bm_h5_dataset(f, name, err);
     if (id >= 0 && array_length(f, id, name, type->size, &have, err) == 0) {
         t = make_record(type);
         if (have != n)
             (void)bm_fail(err, BM_EDATA, "%s: %s has %zu entries where %zu are due", f->name, name, have, n);
         else if (n && H5Dread(id, t, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-            (void)fail(err, f->name, "an array cannot be read");
+            (void)bm_h5_fail(err, f->name, "an array cannot be read");
         else
             status = 0;
         (void)H5Tclose(t);
     }
     if (id >= 0)
         (void)H5Dclose(id);
-    unlock();
+    bm_h5_unlock();
     return status;
-}
-
-static hid_t tile_list(size_t itemsize, size_t rows, size_t chunk_cols, bool deflate)
-{
-    hid_t dcpl = H5Pcreate(H5P_DATASET_CREATE);
-    hsize_t chunk[2] = {rows, chunk_cols};
-
-    (void)H5Pset_obj_track_times(dcpl, 0);
-    (void)H5Pset_chunk(dcpl, 2, chunk);
-    (void)H5Pset_fill_time(dcpl, H5D_FILL_TIME_NEVER);
-    if (deflate && itemsize > 1)
-        (void)H5Pset_shuffle(dcpl);
-    if (deflate)
-        (void)H5Pset_deflate(dcpl, 1);
-    return dcpl;
-}
-
-static struct bm_h5_tiles *new_tiles(struct bm_h5 *f, hid_t id, struct bm_error *err)
-{
-    struct bm_h5_tiles *t = id < 0 ? NULL : bm_calloc(1, sizeof *t, "tiles", err);
-
-    if (t) {
-        t->id = id;
-        t->name = f->name;
-    } else if (id >= 0) {
-        (void)H5Dclose(id);
-    }
-    return t;
-}
-
-struct bm_h5_tiles *bm_h5_create_tiles(struct bm_h5 *f, const char *name, enum bm_dtype dtype, size_t rows,
-                                       size_t cols, size_t chunk_cols, bool deflate, struct bm_error *err)
-{
-    hsize_t dims[2] = {rows, cols};
-    struct bm_h5_tiles *t;
-    hid_t type, space, dcpl, id;
-
-    lock();
-    type = make_type(dtype);
-    space = H5Screate_simple(2, dims, NULL);
-    dcpl = tile_list(bm_dtype_size(dtype), rows, chunk_cols, deflate);
-    id = H5Dcreate2(f->id, name, type, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
-    if (id < 0)
-        (void)fail(err, f->name, "a dataset cannot be written");
-    t = new_tiles(f, id, err);
-    (void)H5Pclose(dcpl);
-    (void)H5Sclose(space);
-    (void)H5Tclose(type);
-    unlock();
-    return t;
-}
-
-/* The filters must be none, deflate, or shuffle and deflate. */
-static int filters_known(hid_t dcpl, size_t itemsize, bool *deflate)
-{
-    int n = H5Pget_nfilters(dcpl);
-    H5Z_filter_t want[2] = {H5Z_FILTER_SHUFFLE, H5Z_FILTER_DEFLATE};
-    int skip = itemsize == 1;
-
-    *deflate = n > 0;
-    if (n != 0 && n != 2 - skip)
-        return 0;
-    for (int i = 0; i < n; i++) {
-        unsigned flags, config;
-        size_t nvalues = 0;
-
-        if (H5Pget_filter2(dcpl, (unsigned)i, &flags, &nvalues, NULL, 0, NULL, &config) != want[i + skip])
-            return 0;
-    }
-    return 1;
-}
-
-static int tiles_as_expected(hid_t id, enum bm_dtype dtype, const hsize_t dims[2], const hsize_t chunk[2],
-                             bool *deflate)
-{
-    hid_t space = H5Dget_space(id), type = H5Dget_type(id), dcpl = H5Dget_create_plist(id), want = make_type(dtype);
-    hsize_t have_dims[2] = {0, 0}, have_chunk[2] = {0, 0};
-    int good =
-        H5Sget_simple_extent_ndims(space) == 2 && H5Pget_layout(dcpl) == H5D_CHUNKED && H5Tequal(type, want) > 0;
-
-    good = good && H5Sget_simple_extent_dims(space, have_dims, NULL) == 2 && H5Pget_chunk(dcpl, 2, have_chunk) == 2;
-    good = good && !memcmp(have_dims, dims, sizeof have_dims) && !memcmp(have_chunk, chunk, sizeof have_chunk);
-    good = good && filters_known(dcpl, bm_dtype_size(dtype), deflate);
-    (void)H5Tclose(want);
-    (void)H5Pclose(dcpl);
-    (void)H5Tclose(type);
-    (void)H5Sclose(space);
-    return good;
-}
-
-struct bm_h5_tiles *bm_h5_open_tiles(struct bm_h5 *f, const char *name, enum bm_dtype dtype, size_t rows, size_t cols,
-                                     size_t chunk_cols, bool *deflate, struct bm_error *err)
-{
-    hsize_t dims[2] = {rows, cols}, chunk[2] = {rows, chunk_cols};
-    struct bm_h5_tiles *t = NULL;
-    hid_t id;
-
-    lock();
-    id = open_dataset(f, name, err);
-    if (id >= 0 && !tiles_as_expected(id, dtype, dims, chunk, deflate)) {
-        (void)bm_fail(err, BM_EDATA, "%s: %s is not stored as its header says; the file is damaged", f->name, name);
-        (void)H5Dclose(id);
-        id = H5I_INVALID_HID;
-    }
-    t = new_tiles(f, id, err);
-    unlock();
-    return t;
-}
-
-int bm_h5_write_tile(struct bm_h5_tiles *t, size_t first, uint32_t filter_mask, const void *data, size_t n,
-                     struct bm_error *err)
-{
-    hsize_t at[2] = {0, first};
-    int status;
-
-    lock();
-    status = H5Dwrite_chunk(t->id, H5P_DEFAULT, filter_mask, at, n, data) < 0
-                 ? fail(err, t->name, "cannot be written")
-                 : 0;
-    unlock();
-    return status;
-}
-
-int bm_h5_read_tile(struct bm_h5_tiles *t, size_t first, size_t most, uint32_t *filter_mask, struct bm_buf *out,
-                    struct bm_error *err)
-{
-    hsize_t at[2] = {0, first}, n = 0;
-    int status = -1;
-
-    lock();
-    if (H5Dget_chunk_storage_size(t->id, at, &n) < 0 || n == 0)
-        (void)bm_fail(err, BM_EDATA, "%s: a tile is missing (column %zu); build the file again", t->name, first);
-    else if (n > most)
-        (void)bm_fail(err, BM_EDATA, "%s: a tile claims %llu bytes; the file is damaged", t->name,
-                      (unsigned long long)n);
-    else if (bm_buf_resize(out, (size_t)n, err) == 0)
-        status = H5Dread_chunk(t->id, H5P_DEFAULT, at, filter_mask, out->data) < 0
-                     ? fail(err, t->name, "a tile cannot be read")
-                     : 0;
-    unlock();
-    return status;
-}
-
-size_t bm_h5_tile_stored(struct bm_h5_tiles *t, size_t first)
-{
-    hsize_t at[2] = {0, first}, n = 0;
-
-    lock();
-    if (H5Dget_chunk_storage_size(t->id, at, &n) < 0)
-        n = 0;
-    unlock();
-    return (size_t)n;
-}
-
-void bm_h5_close_tiles(struct bm_h5_tiles *t)
-{
-    if (!t)
-        return;
-    lock();
-    (void)H5Dclose(t->id);
-    unlock();
-    free(t);
-}
-
-static int map_sources(hid_t dcpl, hid_t space, size_t cols, size_t n, char *const *sources, const size_t *rows)
-{
-    hsize_t start[2] = {0, 0};
-    int bad = 0;
-
-    for (size_t i = 0; i < n && !bad; i++) {
-        hsize_t count[2] = {rows[i], cols};
-        hid_t part = H5Screate_simple(2, count, NULL);
-
-        bad = H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
-              H5Pset_virtual(dcpl, space, ".", sources[i], part) < 0;
-        (void)H5Sclose(part);
-        start[0] += rows[i];
-    }
-    return bad;
-}
-
-int bm_h5_put_virtual(struct bm_h5 *f, const char *name, enum bm_dtype dtype, size_t cols, size_t n,
-                      char *const *sources, const size_t *rows, struct bm_error *err)
-{
-    hsize_t dims[2] = {0, cols};
-    hid_t type, space, dcpl, id = H5I_INVALID_HID;
-    int bad;
-
-    for (size_t i = 0; i < n; i++)
-        dims[0] += rows[i];
-    lock();
-    type = make_type(dtype);
-    space = H5Screate_simple(2, dims, NULL);
-    dcpl = H5Pcreate(H5P_DATASET_CREATE);
-    (void)H5Pset_obj_track_times(dcpl, 0);
-    bad = map_sources(dcpl, space, cols, n, sources, rows);
-    if (!bad) {
-        (void)H5Sselect_all(space);
-        id = H5Dcreate2(f->id, name, type, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
-    }
-    if (id < 0 || H5Dclose(id) < 0)
-        bad = fail(err, f->name, "the view of all runs cannot be written");
-    (void)H5Pclose(dcpl);
-    (void)H5Sclose(space);
-    (void)H5Tclose(type);
-    unlock();
-    return bad ? -1 : 0;
-}
-
-static int write_picture(hid_t id, size_t i, const hsize_t dims[4], const unsigned char *picture)
-{
-    hsize_t start[4] = {i, 0, 0, 0}, count[4] = {1, dims[1], dims[2], dims[3]};
-    hid_t file = H5Dget_space(id), mem = H5Screate_simple(4, count, NULL);
-    int bad = H5Sselect_hyperslab(file, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
-              H5Dwrite(id, H5T_STD_U8LE, mem, file, H5P_DEFAULT, picture) < 0;
-
-    (void)H5Sclose(mem);
-    (void)H5Sclose(file);
-    return bad;
-}
-
-static hid_t create_brick(struct bm_h5 *f, const char *name, const hsize_t dims[4], struct bm_error *err)
-{
-    hsize_t chunk[4] = {1, dims[1], dims[2], dims[3]};
-    hid_t space, dcpl, id;
-
-    lock();
-    space = H5Screate_simple(4, dims, NULL);
-    dcpl = H5Pcreate(H5P_DATASET_CREATE);
-    (void)H5Pset_obj_track_times(dcpl, 0);
-    (void)H5Pset_chunk(dcpl, 4, chunk);
-    (void)H5Pset_deflate(dcpl, 1);
-    id = H5Dcreate2(f->id, name, H5T_STD_U8LE, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
-    if (id < 0)
-        (void)fail(err, f->name, "a dataset cannot be written");
-    (void)H5Pclose(dcpl);
-    (void)H5Sclose(space);
-    unlock();
-    return id;
-}
-
-static int fill_brick(struct bm_h5 *f, hid_t id, const hsize_t dims[4],
-                      int (*fill)(void *self, size_t i, unsigned char *picture, struct bm_error *err), void *self,
-                      struct bm_error *err)
-{
-    unsigned char *picture = bm_alloc((size_t)(dims[1] * dims[2]), (size_t)dims[3], "picture", err);
-    int status = picture ? 0 : -1;
-
-    for (size_t i = 0; i < dims[0] && !status; i++) {
-        status = fill(self, i, picture, err);
-        lock();
-        if (!status && write_picture(id, i, dims, picture))
-            status = fail(err, f->name, "a picture cannot be written");
-        unlock();
-    }
-    free(picture);
-    return status;
-}
-
-int bm_hdf5_write_pictures(const char *path, const char *name, size_t n, size_t h, size_t w, size_t c,
-                           int (*fill)(void *self, size_t i, unsigned char *picture, struct bm_error *err),
-                           void *self, struct bm_error *err)
-{
-    const hsize_t dims[4] = {n, h, w, c};
-    struct bm_commit *commit = bm_commit_open(path, err);
-    struct bm_h5 *f = commit ? bm_h5_create(bm_commit_temp(commit), path, err) : NULL;
-    hid_t id = f ? create_brick(f, name, dims, err) : H5I_INVALID_HID;
-
-    if (id < 0 || fill_brick(f, id, dims, fill, self, err) || bm_h5_close(f, err)) {
-        bm_h5_abandon(f);
-        bm_commit_drop(commit);
-        return -1;
-    }
-    return bm_commit_done(commit, err);
 }

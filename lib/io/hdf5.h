@@ -1,6 +1,6 @@
-/* HDF5: the only file that knows the HDF5 library. It offers what series files (io/seriesfile.h) and the picture
- * brick need, no more. All calls are serialised by one lock, so that a reading and a writing thread may share a
- * process (the installed library need not be thread-safe).
+/* HDF5: behind this header the HDF5 library is known, nowhere else. It offers what series files (io/seriesfile.h) and
+ * the picture brick need, no more. All calls are serialised by one lock, so that a reading and a writing thread may
+ * share a process (the installed library need not be thread-safe).
  *
  * Written files use the 1.10 format, whose internal structures carry checksums; small arrays carry Fletcher-32.
  * Reading trusts nothing: every object must be reached through hard links of this file (no external or soft links),

@@ -49,7 +49,7 @@ __attribute__((unused)) static long double sample_at(const void *data, enum bm_d
     }
 }
 
-/* The half nearest to v, found among all (slow). */
+/* The finite half nearest to v, the even one of two, found among all (slow). */
 __attribute__((unused)) static uint16_t half_near(double v)
 {
     unsigned lo = 0, hi = 0x7bff;
@@ -57,7 +57,8 @@ __attribute__((unused)) static uint16_t half_near(double v)
     while (lo < hi) {
         unsigned mid = (lo + hi) / 2;
         double here = half_value((uint16_t)mid), next = half_value((uint16_t)(mid + 1));
-        if (fabs(v) <= here + (next - here) / 2)
+        double middle = here + (next - here) / 2;
+        if (fabs(v) < middle || (fabs(v) <= middle && mid % 2 == 0))
             hi = mid;
         else
             lo = mid + 1;

@@ -1,0 +1,71 @@
+#include "io/commit.h"
+#include "io/hdf5_private.h"
+
+#include <stdlib.h>
+
+static int write_picture(hid_t id, size_t i, const hsize_t dims[4], const unsigned char *picture)
+{
+    hsize_t start[4] = {i, 0, 0, 0}, count[4] = {1, dims[1], dims[2], dims[3]};
+    hid_t file = H5Dget_space(id), mem = H5Screate_simple(4, count, NULL);
+    int bad = H5Sselect_hyperslab(file, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
+              H5Dwrite(id, H5T_STD_U8LE, mem, file, H5P_DEFAULT, picture) < 0;
+
+    (void)H5Sclose(mem);
+    (void)H5Sclose(file);
+    return bad;
+}
+
+static hid_t create_brick(struct bm_h5 *f, const char *name, const hsize_t dims[4], struct bm_error *err)
+{
+    hsize_t chunk[4] = {1, dims[1], dims[2], dims[3]};
+    hid_t space, dcpl, id;
+
+    bm_h5_lock();
+    space = H5Screate_simple(4, dims, NULL);
+    dcpl = H5Pcreate(H5P_DATASET_CREATE);
+    (void)H5Pset_obj_track_times(dcpl, 0);
+    (void)H5Pset_chunk(dcpl, 4, chunk);
+    (void)H5Pset_deflate(dcpl, 1);
+    id = H5Dcreate2(f->id, name, H5T_STD_U8LE, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
+    if (id < 0)
+        (void)bm_h5_fail(err, f->name, "a dataset cannot be written");
+    (void)H5Pclose(dcpl);
+    (void)H5Sclose(space);
+    bm_h5_unlock();
+    return id;
+}
+
+static int fill_brick(struct bm_h5 *f, hid_t id, const hsize_t dims[4],
+                      int (*fill)(void *self, size_t i, unsigned char *picture, struct bm_error *err), void *self,
+                      struct bm_error *err)
+{
+    unsigned char *picture = bm_alloc((size_t)(dims[1] * dims[2]), (size_t)dims[3], "picture", err);
+    int status = picture ? 0 : -1;
+
+    for (size_t i = 0; i < dims[0] && !status; i++) {
+        status = fill(self, i, picture, err);
+        bm_h5_lock();
+        if (!status && write_picture(id, i, dims, picture))
+            status = bm_h5_fail(err, f->name, "a picture cannot be written");
+        bm_h5_unlock();
+    }
+    free(picture);
+    return status;
+}
+
+int bm_hdf5_write_pictures(const char *path, const char *name, size_t n, size_t h, size_t w, size_t c,
+                           int (*fill)(void *self, size_t i, unsigned char *picture, struct bm_error *err),
+                           void *self, struct bm_error *err)
+{
+    const hsize_t dims[4] = {n, h, w, c};
+    struct bm_commit *commit = bm_commit_open(path, err);
+    struct bm_h5 *f = commit ? bm_h5_create(bm_commit_temp(commit), path, err) : NULL;
+    hid_t id = f ? create_brick(f, name, dims, err) : H5I_INVALID_HID;
+
+    if (id < 0 || fill_brick(f, id, dims, fill, self, err) || bm_h5_close(f, err)) {
+        bm_h5_abandon(f);
+        bm_commit_drop(commit);
+        return -1;
+    }
+    return bm_commit_done(commit, err);
+}
