@@ -364,7 +364,17 @@ static int parse_option(const struct cli *cli, int argc, char **argv, int i)
     return i;
 }
 
-static char **positional; /* lives as long as the process */
+static const struct cli_program *parsed; /* for free_arguments */
+static char **positional;
+
+static void free_arguments(void)
+{
+    for (const struct cli_option *o = parsed->options; o->name; o++) {
+        if (o->type == CLI_LIST)
+            free(((struct cli_list *)o->value)->items);
+    }
+    free(positional);
+}
 
 void cli_parse(struct cli *cli, const struct cli_program *program, int argc, char **argv)
 {
@@ -372,6 +382,8 @@ void cli_parse(struct cli *cli, const struct cli_program *program, int argc, cha
 
     *cli = (struct cli){.program = program};
     catch_signals();
+    parsed = program;
+    (void)atexit(free_arguments);
     cli->args = positional = calloc((size_t)argc + 1, sizeof *positional);
     if (!positional)
         cli_usage(cli, "out of memory");

@@ -151,6 +151,19 @@ def test_detrend_and_zscore_are_nilearns_clean(run, ddof, kind):
     close(got.data, clean(data.astype(float), detrend=True, standardize=kind))
 
 
+SCALED = {"zscore": zscored, "demean": demeaned, "psc": percent_change}
+
+
+@pytest.mark.parametrize("method", SCALED)
+@pytest.mark.parametrize("dtype", ["|u1", "<i2", "<f4", "<f8"])
+def test_every_method_applies_the_scaling(run, method, dtype):
+    """A negative slope turns z-scores over; an intercept counts for percent signal change."""
+    data = (panel() % 200).astype(dtype)
+    got = one(run, "zscore", "--method", method, data=data, slope=-0.125, inter=300.0)
+    close(got.data, SCALED[method](data * -0.125 + 300.0), scale=10)
+    assert (got.head["slope"], got.head["inter"]) == (1, 0)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_demean(run, dtype):
     got = one(run, "zscore", "--method", "demean", "--dtype", dtype, data=panel())

@@ -197,6 +197,38 @@ def test_automatic_mask_is_ever_non_zero_over_all_runs(run, tmp_path, threads, k
         assert np.array_equal(got.data, wanted)
 
 
+ZEROS = {"<i2": [0], "<i4": [0], "<f4": [0.0, -0.0], "<f8": [0.0, -0.0]}
+ONES = {"<i2": [1, 256, -32768], "<i4": [1, 256, 65536, -(2**31)], "<f4": [1.0, 1e-45, -2.0], "<f8": [1.0, 5e-324]}
+
+
+@pytest.mark.parametrize("endian", "<>")
+@pytest.mark.parametrize("dtype", ZEROS)
+@pytest.mark.parametrize("when", [0, 13])
+def test_what_counts_as_zero(run, tmp_path, dtype, endian, when):
+    """One sample in a voxel's whole life decides, be it a single bit anywhere in the number; -0.0 is zero."""
+    data = bold().astype(dtype)
+    empty = np.argwhere((data == 0).all(-1))
+    for place, value in zip(empty, ZEROS[dtype] + ONES[dtype], strict=False):
+        data[tuple(place)][when] = value
+    (got,) = stream_of(run, write_nifti(tmp_path / "run.nii", data, endian=endian))
+    voxels, wanted = columns(data)
+    assert np.array_equal(got.voxels, voxels) and np.array_equal(got.data, wanted)
+    assert len(voxels) == (bold() != 0).any(-1).sum() + len(ONES[dtype])
+
+
+def test_a_named_pipe_as_output_gets_every_run_once(run, tmp_path):
+    """What was written to a pipe cannot be taken back when a later run wakes another voxel."""
+    made = late_runs(tmp_path)
+    pipe = tmp_path / "out.npys"
+    os.mkfifo(pipe)
+    command = [run.path("nifti2h5"), *(str(p) for p, _ in made), str(pipe)]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE)
+    blob = pipe.read_bytes()
+    assert child.wait(60) == 0, child.stderr.read()
+    child.stderr.close()
+    assert [r.head["run"] for r in read_stream(blob)] == [1, 2, 3]
+
+
 def test_voxels_that_wake_past_the_volumes_kept(run, tmp_path):
     """`ever non-zero` is said of what is stored, or of the whole file; either way no stored sample is lost."""
     data = bold()

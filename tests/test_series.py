@@ -318,8 +318,9 @@ def test_voxels_that_cannot_be(run, tmp_path, voxels):
     run.fails("concat", "-", tmp_path / "out.h5", stdin=write_stream([made]), says="standard input")
 
 
-def test_a_series_file_cut_short_or_damaged_is_refused(run, tmp_path):
-    path = through_h5(run, tmp_path, different_runs())
+@pytest.mark.parametrize("store", ["deflate", "plain"])
+def test_a_series_file_cut_short_or_damaged_is_refused(run, tmp_path, store):
+    path = through_h5(run, tmp_path, different_runs(), "--store", store)
     blob = path.read_bytes()
     bad = tmp_path / "bad.h5"
     for end in (8, 512, len(blob) // 2, len(blob) - 1):

@@ -172,12 +172,20 @@ int bm_run_add_step(struct bm_run *run, const char *json, struct bm_error *err)
     return 0;
 }
 
-void bm_run_count(struct bm_run *run, const char *name, uint64_t value)
+/* The place of a count, or ncounts. Names are cut to what a count holds. */
+static size_t find_count(const struct bm_run *run, const char *name)
 {
     size_t i = 0;
 
-    while (i < run->ncounts && strcmp(run->counts[i].name, name) != 0)
+    while (i < run->ncounts && strncmp(run->counts[i].name, name, sizeof run->counts[i].name - 1) != 0)
         i++;
+    return i;
+}
+
+void bm_run_count(struct bm_run *run, const char *name, uint64_t value)
+{
+    size_t i = find_count(run, name);
+
     if (i == BM_MAX_COUNTS)
         return;
     if (i == run->ncounts) {
@@ -190,11 +198,9 @@ void bm_run_count(struct bm_run *run, const char *name, uint64_t value)
 
 uint64_t bm_run_counted(const struct bm_run *run, const char *name)
 {
-    for (size_t i = 0; i < run->ncounts; i++) {
-        if (!strcmp(run->counts[i].name, name))
-            return run->counts[i].value;
-    }
-    return 0;
+    size_t i = find_count(run, name);
+
+    return i < run->ncounts ? run->counts[i].value : 0;
 }
 
 static bool same_categories(const struct bm_run *a, const struct bm_run *b)
@@ -300,6 +306,9 @@ int bm_run_check(const struct bm_run *run, const char *where, struct bm_error *e
     if (!(run->tr > 0.0) || !isfinite(run->tr) || !isfinite(run->slope) || !isfinite(run->inter))
         return bm_fail(err, BM_EDATA, "%s: run %s has TR %g s, slope %g, intercept %g; give --tr", where, run->label,
                        run->tr, run->slope, run->inter);
+    if (run->meta.history > BM_MAX_HISTORY)
+        return bm_fail(err, BM_EDATA, "%s: run %s has a history of %zu stimuli; at most %u are supported", where,
+                       run->label, run->meta.history, BM_MAX_HISTORY);
     if (run->meta.history && run->meta.n != run->rows)
         return bm_fail(err, BM_EDATA, "%s: run %s has %zu metadata rows for %zu time points", where, run->label,
                        run->meta.n, run->rows);

@@ -37,6 +37,8 @@ bool bm_grid_same(const struct bm_grid *a, const struct bm_grid *b);
 const char *bm_grid_text(const struct bm_grid *g, char *text, size_t n);
 size_t bm_grid_voxels(const struct bm_grid *g);
 
+#define BM_MAX_HISTORY 1024u
+
 /* Metadata: one packed little-endian record a time point. With H = history:
  *   stimulus_history  int32[H]  the last H stimuli presented, oldest first, 0-based ids; -1: none yet
  *   subject_idx       int16     subject number
@@ -46,7 +48,7 @@ size_t bm_grid_voxels(const struct bm_grid *g);
  *   trial             int32     index within the run of the latest presentation; -1: none yet
  *   stimulus          int32     id of the stimulus on the screen, one delay earlier; -1: none */
 struct bm_rows {
-    size_t history;      /* H, 1..1024; 0 means that no metadata are attached */
+    size_t history;      /* H, 1..BM_MAX_HISTORY; 0 means that no metadata are attached */
     size_t n;            /* rows */
     unsigned char *data; /* n * bm_row_size(H) bytes, owned */
 };
