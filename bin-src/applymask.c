@@ -41,7 +41,8 @@ static const struct cli_program program = {
         "Keeps those columns of a series whose voxels lie in the ROI, in C order of (x, y, z): the order of "
         "numpy's data[mask]. Only the tiles that hold ROI voxels are read and inflated. Several inputs are taken "
         "one after the other, as one series. The ROI's grid must be the series' grid.\n"
-        "\nINPUT and OUTPUT are series files (.h5) or \"-\" for a tile stream on a pipe.",
+        "\nINPUT and OUTPUT are series files (.h5), tile streams in files (.npys), or \"-\" for a stream "
+        "on a pipe.",
     .options = options,
     .examples = "  applymask --roi roi/nsdgeneral.nii.gz session_*.h5 - | detrend - - | zscore - - | concat - "
                 "nsdgeneral.fmri.npy\n"

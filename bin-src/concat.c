@@ -34,7 +34,7 @@ static const struct cli_program program = {
         "NAME.fmri.npy "
         "(time points x voxels), NAME.meta.npy (the rows that hrfshift attached) and NAME.json (grid, voxels, row "
         "ranges, "
-        "counts, provenance, checksums). Other outputs are series: a .h5 file or \"-\".\n"
+        "counts, provenance, checksums). Other outputs are series: a .h5 or .npys file, or \"-\".\n"
         "\nA run that comes twice is an error, and so are missing sessions and gaps between the runs of a session.",
     .options = options,
     .examples = "  concat run1.h5 run2.h5 session_01.h5\n"

@@ -28,7 +28,8 @@ static const struct cli_program program = {
         "least "
         "squares does. A residue that is numerically nothing beside the voxel's own values becomes exactly 0; such "
         "voxels are counted (detrend.flat_voxels), as are samples that are not finite.\n"
-        "\nINPUT and OUTPUT are series files (.h5) or \"-\" for a tile stream on a pipe.",
+        "\nINPUT and OUTPUT are series files (.h5), tile streams in files (.npys), or \"-\" for a stream "
+        "on a pipe.",
     .options = options,
     .examples = "  detrend session_01.h5 clean.h5                    # straight lines, the usual choice\n"
                 "  applymask --roi V1.nii.gz session_01.h5 - | detrend --order 2 - - | zscore - v1.h5\n",

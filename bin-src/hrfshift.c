@@ -44,10 +44,11 @@ static const struct cli_program program = {
                    "oldest first, -1 for "
                    "none yet, restarted every run), subject_idx, session, run, time (TR index), trial (index of the "
                    "latest presentation "
-                   "in the run) and stimulus (what is on the screen, -1 for nothing). The data are passed through "
-                   "unchanged. Ids are "
-                   "0-based: an NSD 73k id less 1, or the index of the category.\n"
-                   "\nINPUT and OUTPUT are series files (.h5) or \"-\" for a tile stream on a pipe.",
+                   "in the run) and stimulus (what is on the screen, -1 for nothing; designs of NSD mark "
+                   "onsets only, so it is -1 in all other rows there). The data are passed through unchanged. Ids "
+                   "are 0-based: an NSD 73k id less 1, or the index of the category.\n"
+                   "\nINPUT and OUTPUT are series files (.h5), tile streams in files (.npys), or \"-\" for a stream "
+                   "on a pipe.",
     .options = options,
     .examples = "  hrfshift --design 'design/design_session{session}_run{run}.tsv' clean.h5 labelled.h5\n"
                 "  hrfshift --offset 0 --design 'sub-01_task-x_run-{run}_events.tsv' --categories cat,face,house "

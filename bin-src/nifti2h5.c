@@ -68,14 +68,14 @@ static const struct cli_program program = {
     .usage = "[OPTIONS] RUN... OUTPUT",
     .description = "Reads NIfTI-1 and NIfTI-2 runs (.nii, .nii.gz, .hdr/.img; \"-\" for one run on standard input), "
                    "several at once, "
-                   "and writes them in the order given: as a series file (.h5), or as a tile stream to \"-\". "
+                   "and writes them in the order given: as a series file (.h5) or a tile stream (.npys, or \"-\"). "
                    "Samples keep the file's "
                    "own type; scaling is recorded and applied by the programs that compute. gzip input is read to "
                    "its last trailer, "
                    "and its CRC must match.\n"
                    "\nWithout --mask the same voxels are kept for all runs of the call: those that are ever "
-                   "non-zero. For a pipe that "
-                   "takes a first pass over the runs, so give --mask where you can.",
+                   "non-zero. Where several runs "
+                   "go to a pipe, that takes a first pass over all of them; give --mask there.",
     .options = options,
     .examples = "  nifti2h5 timeseries_session01_run*.nii.gz session_01.h5\n"
                 "  nifti2h5 --design 'design/design_session{session}_run{run}.tsv' --skip-rest "

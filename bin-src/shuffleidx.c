@@ -51,7 +51,7 @@ static const struct cli_option options[] = {
 
 static const struct cli_program program = {
     .name = "shuffleidx",
-    .purpose = "shuffled and split row indices, the same on every machine",
+    .purpose = "Write shuffled and split row indices, the same on every machine",
     .usage = "[OPTIONS] INPUT OUTPUT.npy",
     .description =
         "Writes an int64 array of row indices to train from. INPUT is the NAME.meta.npy or NAME.json that concat "

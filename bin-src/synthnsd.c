@@ -51,7 +51,7 @@ static const struct cli_option options[] = {
 
 static const struct cli_program program = {
     .name = "synthnsd",
-    .purpose = "a synthetic dataset in NSD's layout, with known ground truth",
+    .purpose = "Write a synthetic dataset in NSD's layout, with known ground truth",
     .usage = "[OPTIONS] OUTDIR",
     .description =
         "Writes time series, designs, motion, masks, ROIs, label tables, the experiment's files and small pictures "

@@ -12,7 +12,8 @@ static const char *method = "zscore", *dtype = "float32", *store = "deflate";
 
 static const struct cli_option options[] = {
     {"method", 'm', CLI_CHOICE, &method, NULL,
-     "zscore: (y - mean) / sd. demean: y - mean. psc: percent signal change, 100 (y - mean) / |mean|; run it before "
+     "zscore: (y - mean) / sd. demean: y - mean. psc: percent signal change, 100 (y - mean) / abs(mean); run it "
+     "before "
      "detrend, which takes the mean away.",
      0, 0, "zscore|demean|psc", false},
     {"ddof", 'd', CLI_INT, &ddof, "D",
@@ -31,7 +32,8 @@ static const struct cli_program program = {
         "Gives every voxel's time series mean 0 and standard deviation 1, separately in each run (or one of "
         "the other forms of --method). Constant voxels become 0 and are counted (zscore.constant_voxels), as "
         "are samples that are not finite.\n"
-        "\nINPUT and OUTPUT are series files (.h5) or \"-\" for a tile stream on a pipe.",
+        "\nINPUT and OUTPUT are series files (.h5), tile streams in files (.npys), or \"-\" for a stream "
+        "on a pipe.",
     .options = options,
     .examples = "  detrend session_01.h5 - | zscore - clean.h5       # as nilearn's detrend + zscore_sample\n"
                 "  zscore --method psc session_01.h5 - | detrend - psc.h5\n",

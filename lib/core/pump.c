@@ -193,7 +193,7 @@ static int pump_tiles(struct ring *r, pthread_t *threads, size_t nthreads, struc
         pthread_join(threads[i], NULL);
     if (r->err.code != BM_OK)
         *err = r->err;
-    return r->err.code == BM_OK ? 0 : -1;
+    return r->stop ? -1 : 0;
 }
 
 /* The counts that the source has added while its tiles passed. */

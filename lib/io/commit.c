@@ -108,6 +108,10 @@ struct bm_commit *bm_commit_open(const char *path, struct bm_error *err)
         goto fail;
     if (out)
         return open_direct(c, STDOUT_FILENO, err);
+    if (!*path) {
+        (void)bm_fail(err, BM_EUSAGE, "output: the name is empty; name a file");
+        goto fail;
+    }
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
         (void)bm_fail(err, BM_ESYS, "%s: is a directory; name a file in it", path);
         goto fail;

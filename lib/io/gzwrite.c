@@ -1,6 +1,7 @@
 #include "io/gzwrite.h"
 
 #include "core/mem.h"
+#include "io/inflate.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -45,11 +46,17 @@ static void stop(struct bm_gzwrite *z)
     (void)z;
 }
 
-/* Deflates from the block into the output; *done when nothing of the block is left behind. */
-static int deflate_some(struct bm_gzwrite *z, bool last, size_t *made, bool *done, struct bm_error *err)
+/* Of the first block, so many bytes go ahead by themselves. */
+static size_t prime_of(const struct bm_gzwrite *z)
+{
+    return z->s.total_in == 0 && z->filled > BM_DEFLATE_PRIME ? BM_DEFLATE_PRIME : 0;
+}
+
+/* Deflates from the block into the output; *done when nothing of the piece is left behind. */
+static int deflate_some(struct bm_gzwrite *z, bool last, bool prime, size_t *made, bool *done, struct bm_error *err)
 {
     z->s.end_of_stream = last;
-    z->s.flush = NO_FLUSH;
+    z->s.flush = prime ? SYNC_FLUSH : NO_FLUSH;
     z->s.next_out = z->out;
     z->s.avail_out = (uint32_t)OUTPUT;
     int rc = isal_deflate(&z->s);
@@ -58,10 +65,10 @@ static int deflate_some(struct bm_gzwrite *z, bool last, size_t *made, bool *don
     return rc == COMP_OK ? 0 : bm_fail(err, BM_ESYS, "deflate: ISA-L failed with code %d; report this", rc);
 }
 
-static void give_block(struct bm_gzwrite *z)
+static void give(struct bm_gzwrite *z, size_t first, size_t n)
 {
-    z->s.next_in = z->block;
-    z->s.avail_in = (uint32_t)z->filled;
+    z->s.next_in = z->block + first;
+    z->s.avail_in = (uint32_t)n;
 }
 
 #else
@@ -80,8 +87,15 @@ static void stop(struct bm_gzwrite *z)
         (void)deflateEnd(&z->s);
 }
 
-static int deflate_some(struct bm_gzwrite *z, bool last, size_t *made, bool *done, struct bm_error *err)
+static size_t prime_of(const struct bm_gzwrite *z)
 {
+    (void)z;
+    return 0;
+}
+
+static int deflate_some(struct bm_gzwrite *z, bool last, bool prime, size_t *made, bool *done, struct bm_error *err)
+{
+    (void)prime;
     z->s.next_out = z->out;
     z->s.avail_out = (uInt)OUTPUT;
     int rc = deflate(&z->s, last ? Z_FINISH : Z_NO_FLUSH);
@@ -90,23 +104,35 @@ static int deflate_some(struct bm_gzwrite *z, bool last, size_t *made, bool *don
     return rc == Z_STREAM_ERROR ? bm_fail(err, BM_ESYS, "deflate: zlib failed with code %d; report this", rc) : 0;
 }
 
-static void give_block(struct bm_gzwrite *z)
+static void give(struct bm_gzwrite *z, size_t first, size_t n)
 {
-    z->s.next_in = z->block;
-    z->s.avail_in = (uInt)z->filled;
+    z->s.next_in = z->block + first;
+    z->s.avail_in = (uInt)n;
 }
 
 #endif
 
-static int write_block(struct bm_gzwrite *z, bool last, struct bm_error *err)
+static int write_piece(struct bm_gzwrite *z, size_t first, size_t n, bool last, bool prime, struct bm_error *err)
 {
     size_t made;
     bool done = false;
 
-    give_block(z);
-    while (!done)
-        if (deflate_some(z, last, &made, &done, err) || bm_commit_write(z->commit, z->out, made, err))
+    give(z, first, n);
+    while (!done) {
+        if (deflate_some(z, last, prime, &made, &done, err) || bm_commit_write(z->commit, z->out, made, err))
             return -1;
+    }
+    return 0;
+}
+
+static int write_block(struct bm_gzwrite *z, bool last, struct bm_error *err)
+{
+    const size_t prime = prime_of(z);
+
+    if (prime && write_piece(z, 0, prime, false, true, err))
+        return -1;
+    if (write_piece(z, prime, z->filled - prime, last, false, err))
+        return -1;
     z->filled = 0;
     return 0;
 }

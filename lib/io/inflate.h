@@ -1,7 +1,7 @@
 /* The inflate library behind io/bytes.h: raw deflate data in, bytes and their CRC-32 out.
  *
  * ISA-L where the build has it (BM_HAVE_ISAL), else zlib. io/inflate.c also holds the checksums and the tile codec
- * that io/bytes.h declares, so that no other file needs to include the library. Used by io/bytes.c only.
+ * that io/bytes.h declares, so that no other file needs to include the library. Used by io/bytes.c and io/gzwrite.c.
  */
 #ifndef BM_IO_INFLATE_H
 #define BM_IO_INFLATE_H
@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define BM_DEFLATE_PRIME 16 /* bytes sent ahead to ISA-L, so that what it makes depends on its input alone; see inflate.c */
 #define BM_INFLATE_PUSHBACK 16 /* bytes before `in` that bm_inflater_run may write to */
 
 enum bm_inflated { BM_INFLATED_MORE, BM_INFLATED_END, BM_INFLATED_BAD };

@@ -148,7 +148,7 @@ static void a_flipped_byte_is_found_in_each_tile(void)
     REQUIRE(write_runs(&wish, 1, false, &err) == 0, &err);
     unsigned char *bytes = get_file(scratch(name), &n);
     for (size_t i = 0; bytes && i < bm_run_tiles(&runs[0].run); i++) {
-        char says[32];
+        char says[64];
         REQUIRE(bm_tile_shape(&tile, &runs[0].run, i, &err) == 0, &err);
         fill_tile(&tile, &runs[0]);
         size_t row = tile.cols * 2, at = place_of(bytes, n, tile.data.data, row); /* the last tile is padded */
@@ -238,7 +238,8 @@ static void other_files_are_refused(void)
         struct bm_error e = {0};
         CHECK_ROW(read_all(put_text("t.h5", texts[i]), &e) == -1 && e.text[0], i);
     }
-    CHECK(read_all(scratch("absent.h5"), &err) == -1 && err.code == BM_ESYS);
+    CHECK(read_all(scratch("absent.h5"), &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "absent.h5: cannot be opened");
     err = (struct bm_error){0};
     CHECK(!bm_seriesfile_sink("/dev/null", true, &err));
     CHECK_ERR_CONTAINS(&err, "must be a regular file");

@@ -1,0 +1,346 @@
+#include "files.h"
+#include "io/commit.h"
+#include "unit.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/wait.h>
+
+/* Number of files in the scratch directory, temporaries and all. */
+static int files_left(void)
+{
+    DIR *d = opendir(scratch_dir);
+    int n = -2; /* . and .. */
+
+    while (d && readdir(d))
+        n++;
+    if (d)
+        (void)closedir(d);
+    return n;
+}
+
+static void empty_scratch(void)
+{
+    (void)scratch("");
+    remove_scratch();
+    (void)mkdir(scratch_dir, 0777);
+}
+
+/* Does the file hold exactly this text? */
+static bool holds(const char *path, const char *text)
+{
+    size_t n = 0;
+    unsigned char *p = get_file(path, &n);
+    bool same = p && n == strlen(text) && memcmp(p, text, n) == 0;
+
+    free(p);
+    return same;
+}
+
+static void nothing_stands_there_before_done(void)
+{
+    struct bm_error err = {0};
+    const char *path = scratch("a");
+    struct bm_commit *c;
+    struct stat st;
+
+    empty_scratch();
+    c = bm_commit_open(path, &err);
+    REQUIRE(c && bm_commit_write(c, "hello", 5, &err) == 0, &err);
+    CHECK(access(path, F_OK) != 0 && access(bm_commit_temp(c), F_OK) == 0 && files_left() == 1);
+    CHECK(strcmp(bm_commit_path(c), path) == 0 && !bm_commit_direct(c));
+    CHECK(strncmp(bm_commit_temp(c), scratch_dir, strlen(scratch_dir)) == 0 && strstr(bm_commit_temp(c), "/.a."));
+    REQUIRE(bm_commit_done(c, &err) == 0, &err);
+    CHECK(holds(path, "hello") && files_left() == 1);
+    mode_t mask = umask(0);
+    (void)umask(mask);
+    CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == (0666 & ~mask));
+}
+
+static void the_old_file_stays_until_done(void)
+{
+    struct bm_error err = {0};
+    const char *path = put_text("b", "old");
+    struct bm_commit *c = bm_commit_open(path, &err);
+
+    REQUIRE(c && bm_commit_write(c, "new", 3, &err) == 0, &err);
+    CHECK(holds(path, "old"));
+    REQUIRE(bm_commit_done(c, &err) == 0, &err);
+    CHECK(holds(path, "new"));
+}
+
+static void dropping_leaves_nothing(void)
+{
+    struct bm_error err = {0};
+    const char *path;
+
+    empty_scratch();
+    path = put_text("c", "old");
+    for (int i = 0; i < 200; i++) { /* more often than there are slots */
+        struct bm_commit *c = bm_commit_open(path, &err);
+        REQUIRE(c && bm_commit_write(c, "new", 3, &err) == 0, &err);
+        bm_commit_drop(c);
+    }
+    CHECK(holds(path, "old") && files_left() == 1);
+    bm_commit_drop(NULL);
+}
+
+static void the_last_of_two_commits_stays(void)
+{
+    struct bm_error err = {0};
+    const char *path = scratch("d");
+    struct bm_commit *a = bm_commit_open(path, &err), *b = bm_commit_open(path, &err);
+
+    REQUIRE(a && b && bm_commit_write(a, "first", 5, &err) == 0 && bm_commit_write(b, "second", 6, &err) == 0, &err);
+    CHECK(strcmp(bm_commit_temp(a), bm_commit_temp(b)) != 0);
+    REQUIRE(bm_commit_done(b, &err) == 0, &err);
+    CHECK(holds(path, "second"));
+    REQUIRE(bm_commit_done(a, &err) == 0, &err);
+    CHECK(holds(path, "first"));
+}
+
+static void names_in_the_working_directory(void)
+{
+    struct bm_error err = {0};
+    char old[1000];
+
+    empty_scratch();
+    CHECK(getcwd(old, sizeof old) && chdir(scratch_dir) == 0);
+    struct bm_commit *c = bm_commit_open("plain", &err);
+    if (c && bm_commit_write(c, "x", 1, &err) == 0 && bm_commit_done(c, &err) == 0)
+        CHECK(holds("plain", "x") && files_left() == 1);
+    else
+        unit_fail("%s", err.text);
+    CHECK(chdir(old) == 0);
+}
+
+static void long_names(void)
+{
+    char name[256];
+    struct bm_error err = {0};
+
+    for (size_t n = 180; n <= 255; n += 15) {
+        memset(name, 'n', n);
+        name[n] = '\0';
+        const char *path = scratch(name);
+        struct bm_commit *c = bm_commit_open(path, &err);
+        REQUIRE(c && bm_commit_write(c, "x", 1, &err) == 0 && bm_commit_done(c, &err) == 0, &err);
+        CHECK_ROW(holds(path, "x"), n);
+    }
+}
+
+static void targets_that_cannot_be(void)
+{
+    struct bm_error err = {0};
+
+    empty_scratch();
+    CHECK(!bm_commit_open(scratch("no/such/dir"), &err) && err.code == BM_ESYS);
+    CHECK_ERR_CONTAINS(&err, "no/such/dir: ");
+    CHECK_ERR_CONTAINS(&err, "No such file or directory");
+    err = (struct bm_error){0};
+    CHECK(!bm_commit_open(scratch_dir, &err) && err.code == BM_ESYS);
+    CHECK_ERR_CONTAINS(&err, "is a directory");
+    err = (struct bm_error){0};
+    put_text("file", "");
+    CHECK(!bm_commit_open(scratch("file/below"), &err) && err.code == BM_ESYS);
+    err = (struct bm_error){0};
+    CHECK(!bm_commit_open("", &err) && err.code == BM_EUSAGE);
+    CHECK(files_left() == 1);
+}
+
+static void a_directory_that_comes_meanwhile(void)
+{
+    struct bm_error err = {0};
+    const char *path;
+
+    empty_scratch();
+    path = scratch("e");
+    struct bm_commit *c = bm_commit_open(path, &err);
+    REQUIRE(c, &err);
+    CHECK(mkdir(path, 0777) == 0);
+    CHECK(bm_commit_done(c, &err) == -1 && err.code == BM_ESYS);
+    CHECK_ERR_CONTAINS(&err, "cannot be put in place");
+    CHECK(rmdir(path) == 0 && files_left() == 0);
+}
+
+static void read_only_directories_are_refused(void)
+{
+    struct bm_error err = {0};
+
+    if (geteuid() == 0)
+        SKIP("root may write anywhere");
+    empty_scratch();
+    (void)chmod(scratch_dir, 0555);
+    CHECK(!bm_commit_open(scratch("f"), &err) && err.code == BM_ESYS);
+    CHECK_ERR_CONTAINS(&err, "check the permissions");
+    (void)chmod(scratch_dir, 0755);
+}
+
+struct fifo_end {
+    const char *path;
+    char got[100];
+    size_t n;
+};
+
+static void *read_fifo(void *arg)
+{
+    struct fifo_end *end = arg;
+    int fd = open(end->path, O_RDONLY | O_CLOEXEC);
+    ssize_t k = 1;
+
+    while (fd >= 0 && k > 0) {
+        k = read(fd, end->got + end->n, sizeof end->got - end->n);
+        end->n += k > 0 ? (size_t)k : 0;
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    return NULL;
+}
+
+static void pipes_are_written_directly(void)
+{
+    struct bm_error err = {0};
+    struct fifo_end end = {.n = 0};
+    pthread_t t;
+
+    empty_scratch();
+    end.path = scratch("fifo");
+    CHECK(mkfifo(end.path, 0666) == 0 && pthread_create(&t, NULL, read_fifo, &end) == 0);
+    struct bm_commit *c = bm_commit_open(end.path, &err);
+    REQUIRE(c, &err);
+    CHECK(bm_commit_direct(c) && bm_commit_write(c, "through", 7, &err) == 0);
+    REQUIRE(bm_commit_done(c, &err) == 0, &err);
+    (void)pthread_join(t, NULL);
+    CHECK(end.n == 7 && memcmp(end.got, "through", 7) == 0);
+    CHECK(files_left() == 1); /* the pipe itself is neither replaced nor removed */
+}
+
+static void full_devices_are_told(void)
+{
+    struct bm_error err = {0};
+
+    if (access("/dev/full", W_OK))
+        SKIP("no /dev/full");
+    struct bm_commit *c = bm_commit_open("/dev/full", &err);
+    REQUIRE(c && bm_commit_direct(c), &err);
+    CHECK(bm_commit_write(c, "x", 1, &err) == -1 && err.code == BM_ESYS);
+    CHECK_ERR_CONTAINS(&err, "/dev/full: cannot be written: No space left");
+    CHECK_ERR_CONTAINS(&err, "make room");
+    bm_commit_drop(c);
+    CHECK(access("/dev/full", F_OK) == 0);
+}
+
+static void null_takes_all(void)
+{
+    struct bm_error err = {0};
+    struct bm_commit *c = bm_commit_open("/dev/null", &err);
+
+    REQUIRE(c && bm_commit_write(c, "x", 1, &err) == 0 && bm_commit_done(c, &err) == 0, &err);
+    CHECK(access("/dev/null", F_OK) == 0);
+}
+
+static void writing_at_places(void)
+{
+    struct bm_error err = {0};
+    static char block[3000000], *back;
+    const char *path = scratch("g");
+    struct bm_commit *c = bm_commit_open(path, &err);
+    size_t n = 0;
+
+    memset(block, 'b', sizeof block);
+    REQUIRE(c && bm_commit_write(c, block, sizeof block, &err) == 0, &err);
+    REQUIRE(bm_commit_write_at(c, "AA", 2, 0, &err) == 0 &&
+                bm_commit_write_at(c, "ZZ", 2, sizeof block + 10, &err) == 0,
+            &err);
+    REQUIRE(bm_commit_write(c, "cc", 2, &err) == 0, &err); /* goes on where it was */
+    bm_commit_flush_hint(c);
+    CHECK(fcntl(bm_commit_fd(c), F_GETFD) & FD_CLOEXEC);
+    CHECK(pread(bm_commit_fd(c), block, 2, 0) == 2 && memcmp(block, "AA", 2) == 0); /* may be read, too */
+    REQUIRE(bm_commit_done(c, &err) == 0, &err);
+    back = (char *)get_file(path, &n);
+    CHECK(back && n == sizeof block + 12 && memcmp(back, block, sizeof block) == 0);
+    CHECK(back && memcmp(back + sizeof block, "cc\0\0\0\0\0\0\0\0ZZ", 12) == 0);
+    free(back);
+}
+
+static void remove_all_removes_all(void)
+{
+    struct bm_error err = {0};
+    struct bm_commit *c[64], *done;
+    char path[32];
+
+    empty_scratch();
+    done = bm_commit_open(scratch("done"), &err);
+    REQUIRE(done && bm_commit_done(done, &err) == 0, &err);
+    for (size_t i = 0; i < COUNT(c); i++) {
+        (void)snprintf(path, sizeof path, "r%zu", i);
+        c[i] = bm_commit_open(scratch(path), &err);
+        REQUIRE(c[i], &err);
+    }
+    CHECK(files_left() == 65 && !bm_commit_open(scratch("more"), &err));
+    CHECK_ERR_CONTAINS(&err, "too many outputs");
+    bm_commit_drop(c[5]);
+    bm_commit_remove_all();
+    bm_commit_remove_all();
+    CHECK(files_left() == 1);
+    err = (struct bm_error){0};
+    CHECK(bm_commit_done(c[6], &err) == -1 && files_left() == 1); /* what was removed is not put in place */
+    for (size_t i = 0; i < COUNT(c); i++)
+        if (i != 5 && i != 6)
+            bm_commit_drop(c[i]);
+    CHECK(files_left() == 1);
+}
+
+/* In a child, whose standard output is closed, full or fine. */
+static int child_writes(const char *to)
+{
+    pid_t pid = fork();
+    int status = -1;
+
+    if (pid == 0) {
+        struct bm_error err = {0};
+        (void)close(STDOUT_FILENO);
+        if (to && open(to, O_WRONLY | O_CREAT | O_TRUNC, 0666) != STDOUT_FILENO)
+            _exit(9);
+        struct bm_commit *c = bm_commit_open("-", &err);
+        if (!c)
+            _exit(1);
+        if (!bm_commit_direct(c) || strcmp(bm_commit_path(c), "standard output") != 0)
+            _exit(8);
+        if (bm_commit_write(c, "out", 3, &err))
+            _exit(2);
+        _exit(bm_commit_done(c, &err) ? 3 : 0);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void standard_output(void)
+{
+    const char *path = scratch("out");
+
+    CHECK(child_writes(path) == 0 && holds(path, "out"));
+    CHECK(child_writes(NULL) == 1);
+    CHECK(access("/dev/full", W_OK) != 0 || child_writes("/dev/full") == 2);
+}
+
+int main(void)
+{
+    static const struct unit_test all[] = {
+        UNIT(nothing_stands_there_before_done),
+        UNIT(the_old_file_stays_until_done),
+        UNIT(dropping_leaves_nothing),
+        UNIT(the_last_of_two_commits_stays),
+        UNIT(names_in_the_working_directory),
+        UNIT(long_names),
+        UNIT(targets_that_cannot_be),
+        UNIT(a_directory_that_comes_meanwhile),
+        UNIT(read_only_directories_are_refused),
+        UNIT(pipes_are_written_directly),
+        UNIT(full_devices_are_told),
+        UNIT(null_takes_all),
+        UNIT(writing_at_places),
+        UNIT(remove_all_removes_all),
+        UNIT(standard_output),
+    };
+    return unit_main(all, COUNT(all));
+}
