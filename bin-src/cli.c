@@ -37,7 +37,7 @@ static const struct cli_option common[] = {
 
 static bool progress_on_line;
 
-static void say(const struct cli *cli, const char *kind, const char *fmt, va_list ap)
+BM_PRINTF(3, 0) static void say(const struct cli *cli, const char *kind, const char *fmt, va_list ap)
 {
     if (progress_on_line)
         (void)fputs("\r\033[K", stderr);

@@ -62,6 +62,16 @@ def test_detrend_against_long_double(run, order, rows):
     assert (got.head["rows"], got.head["cols"], got.head["dtype"]) == (rows, 37, "<f4")
 
 
+@pytest.mark.parametrize("order", [12, 20])
+def test_detrend_of_high_order_is_still_a_projection(run, order):
+    """Against the reference, and nothing of any lower polynomial is left."""
+    data = panel(226)
+    got = one(run, "detrend", "--order", order, "--dtype", "float64", data=data).data
+    close(got, detrended(data, order), "<f8", scale=10)
+    legendre = np.polynomial.legendre.legvander(np.linspace(-1, 1, 226), order)
+    assert abs(legendre.T @ got).max() < 1e-9
+
+
 def test_detrend_default_is_nilearns_linear_trend(run):
     data = panel()
     wanted = clean(data.astype(float), detrend=True, standardize=None)

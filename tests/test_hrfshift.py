@@ -12,7 +12,7 @@ def design(rows=60, seed=0, images=5):
     """A trial every three rows, some blank, few images: back-to-back repeats, and repeats across a blank."""
     rng = np.random.default_rng(seed)
     column = np.zeros(rows, int)
-    column[1::TRIALS] = rng.integers(0, images + 1, len(column[1::TRIALS])) * 14000
+    column[1::TRIALS] = np.array([0, 1, 73000, *range(500, 600)])[rng.integers(0, images + 1, len(column[1::TRIALS]))]
     column[13:17:3] = column[10]
     return column
 

@@ -347,7 +347,7 @@ uint64_t bm_niftiruns_raw_count(const struct bm_source *src)
 static int plan_memory(struct source *s, struct bm_error *err)
 {
     struct bm_nifti *in = bm_nifti_open(s->config.runs[0].path, err);
-    size_t bytes, most = (size_t)s->config.threads + 1;
+    size_t bytes, most = s->config.threads > 1 ? (size_t)s->config.threads : 2;
 
     if (!in)
         return -1;

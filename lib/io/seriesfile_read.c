@@ -9,8 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-BM_VECTOR static void unshuffle(unsigned char *dst, const unsigned char *src, size_t n, size_t size)
+/* Undoes byte shuffle: all first bytes, then all second bytes, ... become samples again. */
+BM_VECTOR static void unshuffle2(unsigned char *restrict dst, const unsigned char *restrict src, size_t n)
 {
+    const unsigned char *low = src, *high = src + n;
+
+    for (size_t i = 0; i < n; i++) {
+        dst[2 * i] = low[i];
+        dst[2 * i + 1] = high[i];
+    }
+}
+
+static void unshuffle(unsigned char *dst, const unsigned char *src, size_t n, size_t size)
+{
+    if (size == 2) {
+        unshuffle2(dst, src, n);
+        return;
+    }
     for (size_t b = 0; b < size; b++) {
         const unsigned char *from = src + b * n;
 

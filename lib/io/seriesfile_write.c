@@ -11,8 +11,22 @@
 #include <string.h>
 
 /* Byte shuffle as HDF5's filter does it: all first bytes, then all second bytes, ... */
-BM_VECTOR static void shuffle(unsigned char *dst, const unsigned char *src, size_t n, size_t size)
+BM_VECTOR static void shuffle2(unsigned char *restrict dst, const unsigned char *restrict src, size_t n)
 {
+    unsigned char *low = dst, *high = dst + n;
+
+    for (size_t i = 0; i < n; i++) {
+        low[i] = src[2 * i];
+        high[i] = src[2 * i + 1];
+    }
+}
+
+static void shuffle(unsigned char *dst, const unsigned char *src, size_t n, size_t size)
+{
+    if (size == 2) {
+        shuffle2(dst, src, n);
+        return;
+    }
     for (size_t b = 0; b < size; b++) {
         unsigned char *to = dst + b * n;
 

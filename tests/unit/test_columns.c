@@ -74,7 +74,8 @@ static void gathering_is_that_of_a_loop(void)
         size_t width = 1 + bm_random_below(&r, nhave), first = bm_random_below(&r, nwant), n = nwant - first;
         size_t out_cols = n + bm_random_below(&r, 4), at = bm_random_below(&r, out_cols - n + 1);
         memset(out, 0xEE, sizeof out);
-        for (size_t from = 0; from < nhave; from += width) {
+        for (size_t i = 0; i * width < nhave; i++) { /* forwards or backwards */
+            size_t from = k / 4 % 2 ? (nhave - 1) / width * width - i * width : i * width;
             size_t cols = from + width < nhave ? width : nhave - from;
             for (size_t t = 0; t < rows; t++)
                 memcpy((unsigned char *)tile + t * cols * size, (unsigned char *)in + (t * nhave + from) * size,

@@ -99,6 +99,27 @@ static void the_last_of_two_commits_stays(void)
     CHECK(holds(path, "first"));
 }
 
+/* What stands at the temporary's name, a killed program's or somebody's link, is not written through. */
+static void a_link_at_the_temporary_name(void)
+{
+    struct bm_error err = {0};
+    const char *path = scratch("link"), *victim = put_text("victim", "precious");
+    char next[1200], *number;
+
+    struct bm_commit *c = bm_commit_open(path, &err);
+    REQUIRE(c, &err);
+    (void)snprintf(next, sizeof next, "%s", bm_commit_temp(c));
+    bm_commit_drop(c);
+    number = strrchr(next, '-') + 1;
+    (void)snprintf(number, 30, "%ld.tmp", strtol(number, NULL, 10) + 1);
+    CHECK(symlink(victim, next) == 0);
+    c = bm_commit_open(path, &err);
+    REQUIRE(c && bm_commit_write(c, "new", 3, &err) == 0, &err);
+    CHECK(strcmp(bm_commit_temp(c), next) == 0);
+    REQUIRE(bm_commit_done(c, &err) == 0, &err);
+    CHECK(holds(path, "new") && holds(victim, "precious"));
+}
+
 static void names_in_the_working_directory(void)
 {
     struct bm_error err = {0};
@@ -330,6 +351,7 @@ int main(void)
         UNIT(the_old_file_stays_until_done),
         UNIT(dropping_leaves_nothing),
         UNIT(the_last_of_two_commits_stays),
+        UNIT(a_link_at_the_temporary_name),
         UNIT(names_in_the_working_directory),
         UNIT(long_names),
         UNIT(targets_that_cannot_be),

@@ -108,7 +108,7 @@ static bool is_positive_zero(const void *samples, enum bm_dtype type, size_t row
     return all;
 }
 
-static const size_t lengths[] = {3, 4, 5, 6, 9, 10, 31, 32, 64, 225, 301, 1200};
+static const size_t lengths[] = {3, 4, 5, 6, 9, 10, 21, 31, 32, 64, 225, 301, 1200};
 
 static void basis_is_orthonormal(void)
 {
@@ -230,6 +230,20 @@ static void trends_become_zero(void)
             }
 }
 
+/* A line that float32 rounds leaves rounding noise, which is nothing; as little in float64 is something. */
+static void rounding_noise_is_nothing(void)
+{
+    for (size_t t = 0; t < 300; t++) {
+        float f = 1000.1f + 0.3f * (float)t;
+        set_sample(other, BM_F32, t, (double)f);
+        set_sample(data, BM_F64, t, (double)f);
+    }
+    CHECK(detrend(out, BM_F64, BM_F64, 1.0, 300, 1, 1).flat == 0);
+    memcpy(data, other, 300 * sizeof(float));
+    CHECK(detrend(out, BM_F64, BM_F32, 1.0, 300, 1, 0).flat == 0);
+    CHECK(detrend(out, BM_F64, BM_F32, 1.0, 300, 1, 1).flat == 1 && is_positive_zero(out, BM_F64, 300, 1, 0));
+}
+
 static void non_finite_columns_become_nan(void)
 {
     static const enum bm_dtype types[] = {BM_F16, BM_F32, BM_F64};
@@ -342,6 +356,7 @@ int main(void)
         UNIT(any_scale),
         UNIT(constants_become_zero),
         UNIT(trends_become_zero),
+        UNIT(rounding_noise_is_nothing),
         UNIT(non_finite_columns_become_nan),
         UNIT(overflow_is_flagged),
         UNIT(bits_do_not_depend_on_the_place),

@@ -21,6 +21,14 @@ static void grids_are_the_same_at_their_corners(void)
         other.affine[rows[i].row][rows[i].col] += rows[i].by;
         CHECK_ROW(bm_grid_same(&grid, &other) == rows[i].same && bm_grid_same(&other, &grid) == rows[i].same, i);
     }
+    for (int k = 0; k < 3; k++) { /* too far only where all three axes end */
+        struct bm_grid other = grid;
+        for (int c = 0; c < 3; c++)
+            other.affine[k][c] += 0.4e-3 / (double)(grid.dims[c] - 1);
+        CHECK_ROW(!bm_grid_same(&grid, &other), k);
+        other.affine[k][k] = grid.affine[k][k];
+        CHECK_ROW(bm_grid_same(&grid, &other), k);
+    }
     for (int k = 0; k < 3; k++) {
         struct bm_grid other = grid;
         other.dims[k]++;

@@ -170,6 +170,20 @@ static void constants_become_zero(void)
         }
 }
 
+/* One unit in the last place of a float32 is nothing, sixteen are something; so is one where samples are float64. */
+static void rounding_noise_is_nothing(void)
+{
+    for (size_t t = 0; t < 100; t++) {
+        set_sample(data, BM_F32, 2 * t, t % 2 ? 1e6 : 1e6 + 0.0625);
+        set_sample(data, BM_F32, 2 * t + 1, t % 2 ? 1e6 : 1e6 + 1);
+    }
+    CHECK(standardise(out, BM_F64, BM_F32, 1, 0, 100, 2, BM_ZSCORE, 1).constant == 1);
+    CHECK(is_positive_zero(100, 2, 0) && out[1] > 0.99 && out[3] < -0.99);
+    for (size_t t = 0; t < 100; t++)
+        set_sample(data, BM_F64, t, t % 2 ? 1e6 : 1e6 + 0.0625);
+    CHECK(standardise(out, BM_F64, BM_F64, 1, 0, 100, 1, BM_ZSCORE, 1).constant == 0);
+}
+
 static void no_mean_no_percentage(void)
 {
     for (size_t t = 0; t < 10; t++) {
@@ -284,6 +298,7 @@ int main(void)
         UNIT(small_noise_on_large_values),
         UNIT(any_scale),
         UNIT(constants_become_zero),
+        UNIT(rounding_noise_is_nothing),
         UNIT(no_mean_no_percentage),
         UNIT(non_finite_columns_become_nan),
         UNIT(overflow_is_flagged),
