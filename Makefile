@@ -86,7 +86,7 @@ $(OUT)/flags: FORCE | deps-build
 	@mkdir -p $(@D)
 	@echo '$(CC) $(subst ','\'',$(ALL_CFLAGS))' | cmp -s - $@ || echo '$(CC) $(subst ','\'',$(ALL_CFLAGS))' > $@
 
-$(OUT)/boldmill.pc: Makefile
+$(OUT)/boldmill.pc: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include/boldmill' '' \
 	  'Name: boldmill' 'Description: fMRI runs to arrays that models train on' 'Version: $(VERSION)' \

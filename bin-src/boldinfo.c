@@ -205,6 +205,21 @@ static void print_npy(const json_t *info)
     (void)printf(", %s\n", text(info, "dtype"));
 }
 
+static void print_shuffle(const json_t *info)
+{
+    const json_t *parts = json_object_get(info, "parts"), *part, *file;
+    size_t i, k;
+
+    (void)printf("shuffled indices, seed %lld, epoch %lld, order %s, of %lld rows\n",
+                 (long long)integer(info, "seed"), (long long)integer(info, "epoch"), text(info, "mode"),
+                 (long long)integer(info, "input_rows"));
+    json_array_foreach(parts, i, part)
+    {
+        json_array_foreach(json_object_get(part, "files"), k, file)(void)
+            printf("  file      %s: %lld indices\n", text(file, "file"), (long long)integer(file, "rows"));
+    }
+}
+
 static void print_text(const json_t *info)
 {
     const char *kind = text(info, "kind");
@@ -217,11 +232,12 @@ static void print_text(const json_t *info)
     else if (!strcmp(kind, "npy"))
         print_npy(info);
     else if (!strcmp(kind, "shuffle"))
-        (void)printf("description of shuffled indices; see --json\n");
+        print_shuffle(info);
     else
         print_series(info);
     if (json_is_true(json_object_get(info, "verified")))
-        (void)printf("  verified  complete, all checksums good\n");
+        (void)printf("  verified  %s\n", strcmp(kind, "npy") ? "complete, all checksums good"
+                                                             : "complete; this file carries no checksum of its own");
 }
 
 int main(int argc, char **argv)

@@ -46,7 +46,8 @@ size_t bm_grid_voxels(const struct bm_grid *g);
  *   run               int16     run number, 1-based
  *   time              float32   index of the time point within the run (TRs)
  *   trial             int32     index within the run of the latest presentation; -1: none yet
- *   stimulus          int32     id of the stimulus on the screen, one delay earlier; -1: none */
+ *   stimulus          int32     id of the stimulus on the screen, one delay earlier; -1: none. NSD designs mark
+ * onsets alone, so there it is set in the onset's row only */
 struct bm_rows {
     size_t history;      /* H, 1..BM_MAX_HISTORY; 0 means that no metadata are attached */
     size_t n;            /* rows */

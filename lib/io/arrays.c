@@ -260,10 +260,10 @@ static int arrays_finish(struct bm_sink *sink, struct bm_error *err)
                      write_json(w, fmri_entry, meta_entry, &json, err)
                  ? -1
                  : 0;
-    if (!w->first.meta.history)
-        (void)remove(w->meta_path); /* of an earlier array with metadata: it does not belong to this one */
     if (!status && (done(&meta, err) || done(&json, err) || done(&w->fmri, err)))
         status = -1;
+    if (!status && !w->first.meta.history)
+        (void)remove(w->meta_path); /* of an earlier array with metadata: it does not belong to this one */
     bm_commit_drop(meta);
     bm_commit_drop(json);
     return status;

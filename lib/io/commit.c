@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct bm_commit {
     char *path, *temp;
     int fd, slot;
     bool direct;
+    uint64_t end; /* of what was written through us; the file must be as long */
 };
 
 /* Paths of the temporaries that exist now; read by the signal handler, so only whole pointers are exchanged. */
@@ -145,6 +147,15 @@ bool bm_commit_direct(const struct bm_commit *c)
     return c->direct;
 }
 
+/* `offset` is where the file stands after k bytes were written there; < 0: they were appended. */
+static void note_end(struct bm_commit *c, off_t offset, uint64_t k)
+{
+    if (offset < 0)
+        c->end += k;
+    else if ((uint64_t)offset > c->end)
+        c->end = (uint64_t)offset;
+}
+
 /* offset < 0: at the current position. */
 static int write_all(struct bm_commit *c, const unsigned char *p, size_t n, off_t offset, struct bm_error *err)
 {
@@ -162,6 +173,7 @@ static int write_all(struct bm_commit *c, const unsigned char *p, size_t n, off_
         n -= (size_t)k;
         if (offset >= 0)
             offset += k;
+        note_end(c, offset, (uint64_t)k);
     }
     return 0;
 }
@@ -213,10 +225,25 @@ static int close_checked(struct bm_commit *c, struct bm_error *err)
     return 0;
 }
 
+/* Looks at the temporary once more by its name: it must be the file that we wrote, at its full length. */
+static int check_written(const struct bm_commit *c, struct bm_error *err)
+{
+    struct stat ours, there;
+
+    if (fstat(c->fd, &ours) || stat(c->temp, &there))
+        return bm_fail_errno(err, c->path, "cannot be looked at after writing");
+    if (ours.st_ino != there.st_ino || ours.st_dev != there.st_dev || (uint64_t)there.st_size < c->end)
+        return bm_fail(err, BM_ESYS, "%s: what was written is not what stands on the disk; check the file system",
+                       c->path);
+    return 0;
+}
+
 static int publish(struct bm_commit *c, struct bm_error *err)
 {
     if (fsync(c->fd))
         return bm_fail_errno(err, c->path, "cannot be synchronised to the disk");
+    if (check_written(c, err))
+        return -1;
     if (close_checked(c, err))
         return -1;
     if (rename(c->temp, c->path))

@@ -2,7 +2,7 @@
  *
  *     struct bm_commit *c = bm_commit_open(path, &err);
  *     ... write to bm_commit_fd(c) or to the file bm_commit_temp(c) ...
- *     bm_commit_done(c, &err)      fsync, rename, fsync of the directory
+ *     bm_commit_done(c, &err)      fsync, a look at name and length, rename, fsync of the directory
  *     bm_commit_drop(c)            otherwise: the temporary is removed
  *
  * The temporary lies in the target's directory under a private name (".NAME.PID-N.tmp", mode 0666 & ~umask),

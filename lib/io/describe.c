@@ -167,8 +167,29 @@ static int file_crc(const char *path, char hex[16], struct bm_error *err)
     return status;
 }
 
-/* Checks the array that an entry of NAME.json vouches for; it stands beside NAME.json. */
-static int check_array(const char *json_path, const json_t *entry, struct bm_error *err)
+/* CRC-32 of the data of a .npy file, without its header. */
+static int data_crc(const char *path, char hex[16], struct bm_error *err)
+{
+    struct bm_npy_header h;
+    enum bm_dtype dtype;
+    size_t items;
+    void *data;
+
+    if (bm_npy_load(path, &h, &dtype, &data, err))
+        return -1;
+    if (bm_npy_items(&h, path, &items, err)) {
+        free(data);
+        return -1;
+    }
+    (void)snprintf(hex, 16, "%08x", (unsigned)bm_crc32(0, data, items * bm_dtype_size(dtype)));
+    free(data);
+    return 0;
+}
+
+/* Checks the file that an entry of a JSON file vouches for; it stands beside it. `crc_of` computes what is vouched
+ * for. */
+static int check_file(const char *json_path, const json_t *entry,
+                      int (*crc_of)(const char *, char *, struct bm_error *), struct bm_error *err)
 {
     const char *name = json_string_value(json_object_get(entry, "file"));
     const char *crc = json_string_value(json_object_get(entry, "crc32"));
@@ -176,19 +197,42 @@ static int check_array(const char *json_path, const json_t *entry, struct bm_err
     char hex[16], *path;
     int status;
 
-    if (json_is_null(entry))
-        return 0;
     if (!name || !crc || !*name || strchr(name, '/') || !strcmp(name, "..") || !strcmp(name, "."))
-        return bm_fail(err, BM_EDATA, "%s: does not name its arrays as boldmill does; build them again", json_path);
+        return bm_fail(err, BM_EDATA, "%s: does not name its files as boldmill does; build them again", json_path);
     path = bm_format(err, "%.*s%s", slash ? (int)(slash - json_path + 1) : 0, json_path, name);
     if (!path)
         return -1;
-    status = file_crc(path, hex, err);
+    status = crc_of(path, hex, err);
     if (!status && strcmp(hex, crc) != 0)
-        status = bm_fail(err, BM_EDATA, "%s: the checksum is %s where %s vouches for %s; build the arrays again",
-                         path, hex, json_path, crc);
+        status = bm_fail(err, BM_EDATA, "%s: the checksum is %s where %s vouches for %s; build it again", path, hex,
+                         json_path, crc);
     free(path);
     return status;
+}
+
+static int check_arrays(const char *path, const json_t *info, struct bm_error *err)
+{
+    const json_t *meta = json_object_get(info, "meta");
+
+    if (check_file(path, json_object_get(info, "fmri"), file_crc, err))
+        return -1;
+    return json_is_null(meta) ? 0 : check_file(path, meta, file_crc, err);
+}
+
+static int check_indices(const char *path, const json_t *info, struct bm_error *err)
+{
+    const json_t *part, *file;
+    size_t i, k;
+
+    json_array_foreach(json_object_get(info, "parts"), i, part)
+    {
+        json_array_foreach(json_object_get(part, "files"), k, file)
+        {
+            if (check_file(path, file, data_crc, err))
+                return -1;
+        }
+    }
+    return 0;
 }
 
 static json_t *describe_json(const char *path, bool verify, struct bm_error *err)
@@ -209,8 +253,7 @@ static json_t *describe_json(const char *path, bool verify, struct bm_error *err
         return NULL;
     }
     (void)json_object_set_new(info, "kind", json_string(kind));
-    if (!verify || strcmp(kind, "arrays") != 0 ||
-        (check_array(path, fmri, err) == 0 && check_array(path, json_object_get(info, "meta"), err) == 0))
+    if (!verify || (strcmp(kind, "arrays") ? check_indices : check_arrays)(path, info, err) == 0)
         return info;
     json_decref(info);
     return NULL;
@@ -224,8 +267,11 @@ static int check_npy_length(struct bm_bytes *in, const struct bm_npy_header *h, 
 
     if (bm_npy_items(h, bm_bytes_name(in), &items, err) || bm_bytes_finish(in, &left, err))
         return -1;
-    if (h->structured)
-        return 0;
+    if (h->structured) /* the record's size is not known, but all records have the same */
+        return left && (!items || left % items)
+                   ? bm_fail(err, BM_EDATA, "%s: the data end within a record; the file is damaged",
+                             bm_bytes_name(in))
+                   : 0;
     if (bm_mul(items, h->itemsize, &bytes, bm_bytes_name(in), err))
         return -1;
     if (left != bytes)

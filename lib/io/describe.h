@@ -1,8 +1,9 @@
 /* Describing: what a file is, as one JSON object, for people (bin-src/boldinfo.c prints it) and machines.
  *
- * Kinds and their keys: "nifti" (version, dims, affine, tr, volumes, dtype, slope, inter, values for a single
- * volume), "series" and "stream" (dims, affine, cols, runs with their counts and steps), "arrays" (NAME.json as it
- * stands), "npy" (dtype, shape). All have "file", "kind" and, where verification was asked for, "verified".
+ * Kinds and their keys: "nifti" (version, byte_order, dims, affine, affine_from, volumes, dtype, slope, inter, tr,
+ * tr_doubt; values and range for a single volume; trailing_bytes when verified), "series" and "stream" (dims, affine,
+ * rows, categories, runs with their counts and steps), "arrays" and "shuffle" (the JSON file as it stands), "npy"
+ * (dtype, shape). All have "file", "kind" and, where verification was asked for, "verified".
  */
 #ifndef BM_IO_DESCRIBE_H
 #define BM_IO_DESCRIBE_H

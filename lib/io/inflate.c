@@ -107,9 +107,9 @@ struct deflater {
     uint8_t level[ISAL_DEF_LVL1_DEFAULT];
 };
 
-/* The hash of the very first bytes that ISA-L 2.30 sees at level 1 depends on the address of the stream, and with it, in
- * about one call in a thousand, the bytes that come out. BM_DEFLATE_PRIME bytes sent ahead, with a flush, take the effect
- * upon themselves: too few to be matched, they always come out the same. */
+/* The hash of the very first bytes that ISA-L 2.30 sees at level 1 depends on the address of the stream, and with it,
+ * in about one call in a thousand, the bytes that come out. BM_DEFLATE_PRIME bytes sent ahead, with a flush, take the
+ * effect upon themselves: too few to be matched, they always come out the same. */
 static void deflate_piece(struct isal_zstream *s, const void *src, size_t n, bool last, int *rc)
 {
     s->next_in = (uint8_t *)(uintptr_t)src;
@@ -128,7 +128,8 @@ int bm_deflate(const void *src, size_t n, void *dst, size_t cap, size_t *out, st
 
     if (n > UINT32_MAX || cap > UINT32_MAX)
         return too_large(n, err);
-    z = bm_calloc(1, sizeof *z, "deflate", err); /* ISA-L looks at old hash entries: the same bytes need a clean table */
+    z = bm_calloc(1, sizeof *z, "deflate",
+                  err); /* ISA-L looks at old hash entries: the same bytes need a clean table */
     if (!z)
         return -1;
     isal_deflate_init(&z->s);

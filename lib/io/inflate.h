@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BM_DEFLATE_PRIME 16 /* bytes sent ahead to ISA-L, so that what it makes depends on its input alone; see inflate.c */
+#define BM_DEFLATE_PRIME                                                                                             \
+    16 /* bytes sent ahead to ISA-L, so that what it makes depends on its input alone; see inflate.c */
 #define BM_INFLATE_PUSHBACK 16 /* bytes before `in` that bm_inflater_run may write to */
 
 enum bm_inflated { BM_INFLATED_MORE, BM_INFLATED_END, BM_INFLATED_BAD };

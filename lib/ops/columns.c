@@ -1,6 +1,5 @@
 #include "ops/columns.h"
 
-
 size_t bm_columns_map(size_t *map, const int64_t *want, size_t nwant, const int64_t *have, size_t nhave)
 {
     size_t j = 0, absent = 0;
@@ -15,15 +14,15 @@ size_t bm_columns_map(size_t *map, const int64_t *want, size_t nwant, const int6
 }
 
 /* One pass per row, so that the writes run along the output row. */
-#define GATHER(type)                                                                                                  \
-    for (size_t t = 0; t < rows; t++) {                                                                               \
-        const type *from = (const type *)in + t * in_cols;                                                            \
-        type *to = (type *)out + t * out_cols + first;                                                                \
-                                                                                                                      \
-        for (size_t i = 0; i < n; i++) {                                                                              \
-            if (map[i] - in_first < in_cols)                                                                          \
-                to[i] = from[map[i] - in_first];                                                                      \
-        }                                                                                                             \
+#define GATHER(type)                                                                                                 \
+    for (size_t t = 0; t < rows; t++) {                                                                              \
+        const type *from = (const type *)in + t * in_cols;                                                           \
+        type *to = (type *)out + t * out_cols + first;                                                               \
+                                                                                                                     \
+        for (size_t i = 0; i < n; i++) {                                                                             \
+            if (map[i] - in_first < in_cols)                                                                         \
+                to[i] = from[map[i] - in_first];                                                                     \
+        }                                                                                                            \
     }
 
 void bm_columns_gather(void *out, size_t out_cols, size_t first, size_t n, const size_t *map, const void *in,

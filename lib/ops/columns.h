@@ -16,7 +16,8 @@ size_t bm_columns_map(size_t *map, const int64_t *want, size_t nwant, const int6
 void bm_columns_gather(void *out, size_t out_cols, size_t first, size_t n, const size_t *map, const void *in,
                        size_t in_first, size_t in_cols, size_t rows, size_t itemsize);
 
-/* flags[i] for grid voxels to the ascending list of those set; voxels must have room for them. Returns their number. */
+/* flags[i] for grid voxels to the ascending list of those set; voxels must have room for them. Returns their number.
+ */
 size_t bm_columns_list(int64_t *voxels, const bool *flags, size_t n);
 
 #endif

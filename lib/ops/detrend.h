@@ -1,8 +1,8 @@
 /* Detrending: projects a polynomial trend out of each voxel's time series.
  *
  * The basis is orthonormal: each polynomial is time times the one before, orthogonalised against all (Gram-Schmidt,
- * twice, sums in long double), which stays well-conditioned where monomials do not. The residue r = y - Q (Q' y) is what least squares leaves, as
- * nilearn.signal.clean(detrend=True) does for order 1.
+ * twice, sums in long double), which stays well-conditioned where monomials do not. The residue r = y - Q (Q' y) is
+ * what least squares leaves, as nilearn.signal.clean(detrend=True) does for order 1.
  *
  * Residues that are numerically nothing relative to the voxel's own scale (bm_panel_nothing) become exactly 0: a
  * constant voxel, or one that is nothing but trend, does not turn into amplified rounding noise in a later z-score.

@@ -32,8 +32,8 @@ void bm_panel_load(struct bm_panel *p, const void *data, enum bm_dtype dtype, si
 bool bm_panel_store(const struct bm_panel *p, void *data, enum bm_dtype dtype, size_t cols, size_t first);
 /* Largest absolute value of each column; NaN where the column holds a sample that is not finite. */
 void bm_panel_scale(const struct bm_panel *p, double scale[BM_PANEL]);
-/* Columns so large or small that their squares would overflow or vanish come near 1 by a power of two, and `scale` with
- * them; unit[c] undoes it and is 1 for all others. false: there was no such column. */
+/* Columns so large or small that their squares would overflow or vanish come near 1 by a power of two, and `scale`
+ * with them; unit[c] undoes it and is 1 for all others. false: there was no such column. */
 bool bm_panel_tame(struct bm_panel *p, double scale[BM_PANEL], double unit[BM_PANEL]);
 /* Each column times its factor; never gives -0. */
 void bm_panel_multiply(struct bm_panel *p, const double factor[BM_PANEL]);

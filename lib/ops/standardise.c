@@ -54,8 +54,8 @@ static double factor_of(enum bm_standard method, double mean, double variance, d
     }
 }
 
-void bm_standardise(void *out, enum bm_dtype out_dtype, const void *data, enum bm_dtype dtype, double slope, double inter,
-                    size_t rows, size_t cols, enum bm_standard method, size_t ddof, double *scratch,
+void bm_standardise(void *out, enum bm_dtype out_dtype, const void *data, enum bm_dtype dtype, double slope,
+                    double inter, size_t rows, size_t cols, enum bm_standard method, size_t ddof, double *scratch,
                     struct bm_standardise_found *found)
 {
     struct bm_panel p = {.y = scratch};

@@ -24,10 +24,10 @@ struct bm_standardise_found {
     uint64_t nonfinite; /* samples that were NaN or infinite; such a voxel becomes NaN throughout */
 };
 
-/* rows x cols samples (value = slope * sample + inter) to `out`, same shape, of the float type out_dtype. `out` may be
- * `data` only where the types have the same size. ddof < rows. scratch: bm_panel_scratch(rows) doubles. */
-void bm_standardise(void *out, enum bm_dtype out_dtype, const void *data, enum bm_dtype dtype, double slope, double inter,
-                    size_t rows, size_t cols, enum bm_standard method, size_t ddof, double *scratch,
+/* rows x cols samples (value = slope * sample + inter) to `out`, same shape, of the float type out_dtype. `out` may
+ * be `data` only where the types have the same size. ddof < rows. scratch: bm_panel_scratch(rows) doubles. */
+void bm_standardise(void *out, enum bm_dtype out_dtype, const void *data, enum bm_dtype dtype, double slope,
+                    double inter, size_t rows, size_t cols, enum bm_standard method, size_t ddof, double *scratch,
                     struct bm_standardise_found *found);
 
 #endif
