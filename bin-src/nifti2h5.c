@@ -279,12 +279,22 @@ static int find_brain(struct job *j, size_t most, struct bm_error *err)
     return status;
 }
 
+/* Can packing begin anew when the first look at the voxels turns out not to be all? A file can be dropped; a pipe cannot
+ * take anything back, but standard output has been given nothing before the first run is complete. */
+static bool may_begin_anew(const struct job *j)
+{
+    struct stat st;
+
+    if (!strcmp(j->output, "-"))
+        return j->n == 1;
+    return stat(j->output, &st) != 0 || S_ISREG(st.st_mode);
+}
+
 static int choose_voxels(struct job *j, struct bm_error *err)
 {
-    const bool rereadable = strcmp(j->output, "-") != 0 || j->n == 1;
 
     if (!masks.files.n) /* a first look is nearly always the whole answer; if not, pack() looks at everything */
-        return first_grid(j, err) || find_brain(j, rereadable ? 1 : 0, err) ? -1 : 0;
+        return first_grid(j, err) || find_brain(j, may_begin_anew(j) ? 1 : 0, err) ? -1 : 0;
     if (strcmp(j->runs[0].path, "-") != 0 && first_grid(j, err))
         return -1;
     if (cli_masks_read(&masks, strcmp(j->runs[0].path, "-") ? &j->config.grid : NULL, &j->config.grid, &j->voxels,

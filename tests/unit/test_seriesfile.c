@@ -198,6 +198,46 @@ static void flipped_bytes_never_change_what_is_read(void)
     free_runs(1);
 }
 
+/* Tiles that were spoilt before their checksum was made: what no checksum finds. */
+static void tiles_that_lie_are_refused(void)
+{
+    static const struct {
+        uint64_t seed; /* 4: shrinks, 6: does not and is stored shuffled alone */
+        long longer;
+        uint32_t mask;
+        const char *says;
+    } rows[] = {
+        {6, -2, 0, "wrong size"}, {6, 2, 0, "wrong size"},      {6, 0, 4, "unknown way"},
+        {6, 0, 1, "unknown way"}, {6, 0, 2, "tile is damaged"}, {4, -1, 0, "tile is damaged"},
+        {4, 0, 2, "wrong size"},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_error err = {0};
+        struct bm_tile tile = {0};
+        make_run(&runs[0], &(struct wish){BM_I16, 50, 30, 32, 0, rows[i].seed, 1});
+        struct bm_sink *sink = bm_seriesfile_sink(scratch(name), true, &err);
+        REQUIRE(sink && sink->begin_run(sink, &runs[0].run, &err) == 0, &err);
+        REQUIRE(bm_tile_shape(&tile, &runs[0].run, 0, &err) == 0, &err);
+        fill_tile(&tile, &runs[0]);
+        REQUIRE(sink->encode(sink, &tile, &err) == 0, &err);
+        CHECK_ROW(tile.filter_mask == (rows[i].seed == 6 ? 2 : 0), i);
+        if (rows[i].longer > 0)
+            REQUIRE(bm_buf_append(&tile.packed, "more", (size_t)rows[i].longer, &err) == 0, &err);
+        else
+            tile.packed.size -= (size_t)-rows[i].longer;
+        tile.filter_mask ^= rows[i].mask;
+        tile.crc = bm_crc32(0, tile.packed.data, tile.packed.size);
+        REQUIRE(sink->put_tile(sink, &tile, &err) == 0 && sink->end_run(sink, &runs[0].run, &err) == 0, &err);
+        REQUIRE(sink->finish(sink, &err) == 0, &err);
+        sink->close(sink);
+        CHECK_ROW(read_all(scratch(name), &err) == -1, i);
+        CHECK_ERR_CONTAINS(&err, rows[i].says);
+        bm_tile_free(&tile);
+        free_run(&runs[0]);
+    }
+}
+
 static void nothing_stands_at_the_name_before_finish(void)
 {
     struct bm_error err = {0};
@@ -262,6 +302,7 @@ int main(void)
         UNIT(truncated_files_are_refused),
         UNIT(a_flipped_byte_is_found_in_each_tile),
         UNIT(flipped_bytes_never_change_what_is_read),
+        UNIT(tiles_that_lie_are_refused),
         UNIT(nothing_stands_at_the_name_before_finish),
         UNIT(runs_that_do_not_fit_are_refused),
         UNIT(other_files_are_refused),
