@@ -279,8 +279,8 @@ static int find_brain(struct job *j, size_t most, struct bm_error *err)
     return status;
 }
 
-/* Can packing begin anew when the first look at the voxels turns out not to be all? A file can be dropped; a pipe cannot
- * take anything back, but standard output has been given nothing before the first run is complete. */
+/* Can packing begin anew when the first look at the voxels turns out not to be all? A file can be dropped; a pipe
+ * cannot take anything back, but standard output has been given nothing before the first run is complete. */
 static bool may_begin_anew(const struct job *j)
 {
     struct stat st;

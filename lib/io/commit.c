@@ -18,7 +18,7 @@ struct bm_commit {
     char *path, *temp;
     int fd, slot;
     bool direct;
-    uint64_t end; /* of what was written through us; the file must be as long */
+    uint64_t appended, end; /* bytes written in a row; end of all that was written: the file must be as long */
 };
 
 /* Paths of the temporaries that exist now; read by the signal handler, so only whole pointers are exchanged. */
@@ -150,10 +150,10 @@ bool bm_commit_direct(const struct bm_commit *c)
 /* `offset` is where the file stands after k bytes were written there; < 0: they were appended. */
 static void note_end(struct bm_commit *c, off_t offset, uint64_t k)
 {
-    if (offset < 0)
-        c->end += k;
-    else if ((uint64_t)offset > c->end)
-        c->end = (uint64_t)offset;
+    uint64_t reached = offset < 0 ? (c->appended += k) : (uint64_t)offset;
+
+    if (reached > c->end)
+        c->end = reached;
 }
 
 /* offset < 0: at the current position. */
