@@ -1,7 +1,7 @@
 /* The pump: moves a series from a source through an operation into a sink, tiles in parallel, order kept.
  *
  * One thread reads, `threads` workers decode, apply and encode, the calling thread writes. At most
- * 2 * threads + 2 tiles are alive. The bytes that reach the sink do not depend on `threads`.
+ * threads + 2 tiles are alive. The bytes that reach the sink do not depend on `threads`.
  */
 #ifndef BM_CORE_PUMP_H
 #define BM_CORE_PUMP_H

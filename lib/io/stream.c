@@ -4,6 +4,7 @@
 #include "io/npy.h"
 #include "io/runjson.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -356,6 +357,10 @@ struct bm_sink *bm_stream_sink(const char *path, struct bm_error *err)
                                .finish = stream_finish,
                                .close = stream_sink_close};
     w->out = bm_commit_open(path, err);
+#ifdef F_SETPIPE_SZ
+    if (w->out && bm_commit_direct(w->out)) /* a tile at a time, not 64 KiB; where it is no pipe this does nothing */
+        (void)fcntl(bm_commit_fd(w->out), F_SETPIPE_SZ, 1 << 20);
+#endif
     if (w->out)
         return &w->base;
     free(w);
