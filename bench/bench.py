@@ -133,8 +133,8 @@ def run_once(stages):
 def touch_memory():
     """Takes, touches and frees as much memory as any row needs.
 
-    A virtual machine may hand freed memory back to its host, and then pays dearly for each page that it takes anew. This
-    puts all rows, the unit too, into the state of a machine that keeps its memory.
+    A virtual machine may hand freed memory back to its host, and then pays dearly for each page that it takes anew.
+    This puts all rows, the unit too, into the state of a machine that keeps its memory.
     """
     subprocess.run(
         ["dd", "if=/dev/zero", "of=/dev/null", "bs=2000M", "count=1"], stderr=subprocess.DEVNULL, check=True

@@ -4,7 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,8 +39,17 @@ static int claim_slot(const char *temp)
     return -1;
 }
 
+/* A thread may be making a temporary while another one's signal handler removes them all. So makers announce
+ * themselves, with signals blocked, and give up once `ending` is set; the handler waits for those that came before.
+ */
+static atomic_int making;
+static atomic_bool ending;
+
 void bm_commit_remove_all(void)
 {
+    atomic_store(&ending, true);
+    for (int i = 0; i < 1000000 && atomic_load(&making); i++)
+        (void)sched_yield();
     for (int i = 0; i < MAX_OPEN; i++) {
         const char *temp = atomic_load(&open_temps[i]);
 
@@ -80,11 +93,8 @@ static char *temp_name(const char *path, struct bm_error *err)
                      atomic_fetch_add(&counter, 1));
 }
 
-static int create_temp(struct bm_commit *c, struct bm_error *err)
+static int make_temp(struct bm_commit *c, struct bm_error *err)
 {
-    c->temp = temp_name(c->path, err);
-    if (!c->temp)
-        return -1;
     c->slot = claim_slot(c->temp);
     if (c->slot < 0)
         return bm_fail(err, BM_ESYS, "%s: too many outputs are open at once", c->path);
@@ -94,6 +104,23 @@ static int create_temp(struct bm_commit *c, struct bm_error *err)
     if (c->fd < 0)
         return bm_fail_errno(err, c->path, "cannot be created");
     return 0;
+}
+
+static int create_temp(struct bm_commit *c, struct bm_error *err)
+{
+    sigset_t all, old;
+    int status;
+
+    c->temp = temp_name(c->path, err);
+    if (!c->temp)
+        return -1;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+    atomic_fetch_add(&making, 1);
+    status = atomic_load(&ending) ? bm_fail(err, BM_ESYS, "%s: the program is ending", c->path) : make_temp(c, err);
+    atomic_fetch_sub(&making, 1);
+    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return status;
 }
 
 struct bm_commit *bm_commit_open(const char *path, struct bm_error *err)

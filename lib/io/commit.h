@@ -10,7 +10,8 @@
  * and an existing target that is not a regular file (a pipe, /dev/null) is written directly; for both
  * bm_commit_done only checks what the system still has to say.
  *
- * bm_commit_remove_all may be called from a signal handler: it unlinks every temporary that is open.
+ * bm_commit_remove_all may be called from a signal handler that ends the process: it unlinks every temporary that is
+ * open, and no new ones can be made after it.
  */
 #ifndef BM_IO_COMMIT_H
 #define BM_IO_COMMIT_H

@@ -310,6 +310,9 @@ static void remove_all_removes_all(void)
         if (i != 5 && i != 6)
             bm_commit_drop(c[i]);
     CHECK(files_left() == 1);
+    err = (struct bm_error){0};
+    CHECK(!bm_commit_open(scratch("late"), &err) && files_left() == 1);
+    CHECK_ERR_CONTAINS(&err, "ending");
 }
 
 /* In a child, whose standard output is closed, full or fine. */
@@ -361,8 +364,8 @@ int main(void)
         UNIT(full_devices_are_told),
         UNIT(null_takes_all),
         UNIT(writing_at_places),
-        UNIT(remove_all_removes_all),
         UNIT(standard_output),
+        UNIT(remove_all_removes_all), /* the last: nothing can be opened after it */
     };
     return unit_main(all, COUNT(all));
 }
