@@ -377,8 +377,8 @@ static void free_arguments(void)
     free(positional);
 }
 
-/* Tiles come and go by the thousand: their memory stays with the process instead of going back to the system, which would
- * have to clear it anew each time. */
+/* Tiles come and go by the thousand: their memory stays with the process instead of going back to the system, which
+ * would have to clear it anew each time. */
 static void keep_memory(void)
 {
 #ifdef M_MMAP_THRESHOLD
