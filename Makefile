@@ -2,7 +2,9 @@
 
 VERSION := 0.1.0
 PREFIX  ?= /usr/local
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 AR      ?= ar
 BUILD   ?= build
 VARIANT ?= release

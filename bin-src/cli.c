@@ -510,6 +510,8 @@ void cli_progress(const struct cli *cli, const char *what, uint64_t done, uint64
 
     if (!cli->progress)
         return;
+    if (done > total)
+        total = 0; /* more than was thought: nobody knows */
     t = now();
     if (start == 0.0)
         start = t;

@@ -197,6 +197,24 @@ static int done(void *self, struct bm_error *err)
     return 0;
 }
 
+/* Is `path` the pattern with digits at its placeholders? What else the shell's "*" finds belongs to nobody's run. */
+static bool names_a_run(const char *pattern, const char *path)
+{
+    while (*pattern) {
+        if (*pattern == '{' && strchr(pattern, '}')) {
+            size_t digits = strspn(path, "0123456789");
+
+            if (!digits)
+                return false;
+            path += digits;
+            pattern = strchr(pattern, '}') + 1;
+        } else if (*pattern++ != *path++) {
+            return false;
+        }
+    }
+    return !*path;
+}
+
 /* The pattern with its placeholders as "*", all else taken literally. */
 static char *as_glob(const char *pattern, struct bm_error *err)
 {
@@ -242,8 +260,10 @@ static int collect_categories(struct bm_categories *cats, struct bm_error *err)
         if (!pattern)
             return -1;
         if (glob(pattern, 0, NULL, &found) == 0) {
-            for (size_t k = 0; k < found.gl_pathc && !status; k++)
-                status = collect_from(cats, found.gl_pathv[k], err);
+            for (size_t k = 0; k < found.gl_pathc && !status; k++) {
+                if (names_a_run(designs.items[i], found.gl_pathv[k]))
+                    status = collect_from(cats, found.gl_pathv[k], err);
+            }
             globfree(&found);
         }
         free(pattern);

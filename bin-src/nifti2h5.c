@@ -92,6 +92,7 @@ struct job {
     size_t n;
     struct bm_niftiruns_config config;
     int64_t *voxels;
+    struct bm_commit **spooled; /* copies of inputs that are pipes, or NULL, one a run */
     char *output;
     uint64_t raw_size; /* of all inputs, for progress */
     struct bm_source *src;
@@ -143,7 +144,7 @@ static void name_run(struct job *j, size_t i, const char *path)
     struct bm_niftirun *run = &j->runs[i];
 
     bm_runname_parse(path, name);
-    *run = (struct bm_niftirun){.path = path, .label = name->label, .volumes = (size_t)volumes};
+    *run = (struct bm_niftirun){.path = path, .name = path, .label = name->label, .volumes = (size_t)volumes};
     run->subject = subject ? (int)subject : name->subject;
     run->session = session ? (int)session : name->session ? name->session : 1;
     run->run = first_run ? (int)first_run + (int)i : name->run ? name->run : (int)i + 1;
@@ -209,19 +210,36 @@ static int copy_bytes(int from, struct bm_commit *to, const char *name, struct b
     }
 }
 
-/* Copies a pipe to a temporary file, which vanishes with the process, and reads that instead. */
+/* A fresh name for a temporary file, that nobody else can have put something at. Owned. */
+static char *spool_name(struct bm_error *err)
+{
+    const char *dir = getenv("TMPDIR");
+    char *name = bm_format(err, "%s/boldmill-XXXXXX", dir && *dir ? dir : "/tmp");
+    int fd = name ? mkstemp(name) : -1;
+
+    if (fd >= 0) {
+        (void)close(fd);
+        (void)unlink(name);
+        return name;
+    }
+    if (name)
+        (void)bm_fail_errno(err, name, "cannot be created; set TMPDIR");
+    free(name);
+    return NULL;
+}
+
+/* Copies a pipe to a temporary file, which vanishes with the process, and reads that instead: a pipe cannot be read
+ * twice. Standard input is read once, and so left alone, where the mask is given. */
 static int spool(struct bm_niftirun *run, struct bm_commit **out, struct bm_error *err)
 {
     const bool is_stdin = !strcmp(run->path, "-");
-    const char *dir = getenv("TMPDIR");
     struct stat st;
     char *name;
     int fd, status;
 
-    *out = NULL;
-    if (!is_stdin && (stat(run->path, &st) || !S_ISFIFO(st.st_mode)))
+    if (is_stdin ? masks.files.n > 0 : stat(run->path, &st) || !S_ISFIFO(st.st_mode))
         return 0;
-    name = bm_format(err, "%s/boldmill-stdin.nii", dir && *dir ? dir : "/tmp");
+    name = spool_name(err);
     *out = name ? bm_commit_open(name, err) : NULL;
     free(name);
     if (!*out)
@@ -234,6 +252,23 @@ static int spool(struct bm_niftirun *run, struct bm_commit **out, struct bm_erro
         (void)close(fd);
     run->path = bm_commit_temp(*out);
     return status;
+}
+
+static int spool_all(struct job *j, struct bm_error *err)
+{
+    j->spooled = bm_calloc(j->n, sizeof(*j->spooled), "inputs", err);
+    for (size_t i = 0; j->spooled && i < j->n; i++) {
+        if (spool(&j->runs[i], &j->spooled[i], err))
+            return -1;
+    }
+    return j->spooled ? 0 : -1;
+}
+
+static void drop_spooled(struct job *j)
+{
+    for (size_t i = 0; j->spooled && i < j->n; i++)
+        bm_commit_drop(j->spooled[i]);
+    free(j->spooled);
 }
 
 /* ---- which voxels ---- */
@@ -355,7 +390,6 @@ int main(int argc, char **argv)
 {
     struct job j = {0};
     struct bm_error err = {0};
-    struct bm_commit *spooled = NULL;
     struct stat st;
     int status = -1;
 
@@ -367,7 +401,7 @@ int main(int argc, char **argv)
     j.runs = bm_calloc(j.cli.nargs, sizeof *j.runs, "runs", &err);
     j.names = bm_calloc(j.cli.nargs, sizeof *j.names, "runs", &err);
     if (j.runs && j.names && list_runs(&j, &err) == 0)
-        status = masks.files.n && j.n == 1 ? 0 : spool(&j.runs[0], &spooled, &err);
+        status = spool_all(&j, &err);
     for (size_t i = 0; i < j.n && !status; i++)
         j.raw_size += stat(j.runs[i].path, &st) == 0 ? (uint64_t)st.st_size : 0;
     j.config = (struct bm_niftiruns_config){.runs = j.runs,
@@ -380,7 +414,7 @@ int main(int argc, char **argv)
     if (!status)
         status = choose_voxels(&j, &err) || pack_all(&j, &err) ? -1 : 0;
     cli_progress_end(&j.cli);
-    bm_commit_drop(spooled);
+    drop_spooled(&j);
     if (status)
         cli_fail(&j.cli, &err);
     free(j.voxels);

@@ -2,8 +2,6 @@
 # deps-build and .venv run by themselves when something is missing: with apt where we are root or have sudo without
 # a password, otherwise they print what to install.
 
-DEPS_BUILD := pkg-config libhdf5-dev zlib1g-dev libisal-dev libjansson-dev
-DEPS_PY    := python3 python3-venv
 PYTHON     ?= python3
 VENV       := .venv
 VPY        := $(VENV)/bin/python
@@ -12,7 +10,7 @@ VPY        := $(VENV)/bin/python
 deps: deps-build $(VENV)/ready ## Install or list what is missing (Debian packages, .venv)
 
 deps-build:
-	@rules/need.sh pkg-config:pkg-config hdf5.pc:libhdf5-dev zlib.pc:zlib1g-dev jansson.pc:libjansson-dev \
+	@rules/need.sh $(firstword $(CC)):$(notdir $(firstword $(CC))) pkg-config:pkg-config hdf5.pc:libhdf5-dev zlib.pc:zlib1g-dev jansson.pc:libjansson-dev \
 	  $(if $(filter no,$(ISAL)),,optional:libisal.pc:libisal-dev)
 
 deps-python:

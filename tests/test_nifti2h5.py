@@ -236,6 +236,37 @@ def test_a_named_pipe_as_output_gets_every_run_once(run, tmp_path):
     assert [r.head["run"] for r in read_stream(blob)] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("piped", [0, 1])
+def test_inputs_that_are_named_pipes(run, tmp_path, masked, piped):
+    """Wherever they stand among the runs: they are read once, and the result is that of files."""
+    names = [f"timeseries_session01_run{k:02d}.nii" for k in (1, 2)]
+    for k, name in enumerate(names):
+        write_nifti(tmp_path / name, bold(seed=k))
+    np.save(tmp_path / "mask.npy", np.arange(210) % 3 == 0)
+    mask = ["--mask", tmp_path / "mask.npy"] if masked else []
+    want = stream_of(run, *mask, *(tmp_path / n for n in names))
+    (tmp_path / "pipes").mkdir()
+    pipe = tmp_path / "pipes" / names[piped]
+    os.mkfifo(pipe)
+    paths = [pipe if k == piped else tmp_path / n for k, n in enumerate(names)]
+    feeder = subprocess.Popen(["sh", "-c", 'cat "$1" > "$2"', "sh", str(tmp_path / names[piped]), str(pipe)])
+    try:
+        got = stream_of(run, *mask, *paths)
+        assert feeder.wait(20) == 0
+    finally:
+        feeder.kill()
+    for a, b in zip(got, want, strict=True):
+        assert np.array_equal(a.data, b.data) and np.array_equal(a.voxels, b.voxels)
+
+
+def test_standard_input_leaves_no_trace_of_the_process(run, tmp_path):
+    blob = write_nifti(tmp_path / "run.nii", bold()).read_bytes()
+    made = [run("nifti2h5", "-", "-", stdin=blob).out for _ in range(2)]
+    assert made[0] == made[1]
+    assert read_stream(made[0])[0].head["steps"][0]["inputs"][0]["path"] == "-"
+
+
 def test_voxels_that_wake_past_the_volumes_kept(run, tmp_path):
     """`ever non-zero` is said of what is stored, or of the whole file; either way no stored sample is lost."""
     data = bold()

@@ -234,6 +234,10 @@ static int sync_directory(const char *path, struct bm_error *err)
     if (!dir)
         return -1;
     fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == EACCES) { /* it may be written to but not listed: the file stands there all the same */
+        free(dir);
+        return 0;
+    }
     if (fd < 0 || (fsync(fd) && errno != EINVAL)) /* some file systems have no fsync of directories */
         status = bm_fail_errno(err, dir, "the directory cannot be synchronised");
     if (fd >= 0)

@@ -172,7 +172,7 @@ static int finish_run(struct source *s, const struct bm_niftirun *what, struct b
     bm_run_count(&r->run, "nifti2h5.dropped_volumes", dropped);
     if (trailing)
         bm_run_count(&r->run, "nifti2h5.trailing_bytes", trailing);
-    step = s->config.step(s->config.self, what->path, bm_nifti_bytes(in), bm_nifti_crc32(in), err);
+    step = s->config.step(s->config.self, what->name, bm_nifti_bytes(in), bm_nifti_crc32(in), err);
     status = step ? bm_run_add_step(&r->run, step, err) : -1;
     free(step);
     return status;

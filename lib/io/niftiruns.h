@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 struct bm_niftirun {
+    const char *name;  /* as the user gave it, for the provenance */
     const char *path;  /* file, or "-" */
     const char *label; /* as bm_runname_parse makes it */
     int subject, session, run;
