@@ -45,8 +45,12 @@ def options():
     add("--bin", type=Path, default=ROOT / "bin", help="folder of the programs")
     add("--tools", type=Path, default=ROOT / "build/release/bench", help="folder of the C yardsticks")
     add("--data", type=Path, default=ROOT / "build/bench", help="folder of the synthetic session, made when missing")
-    add("--out", type=Path, help="folder that outputs are written to (default: the one of --data)")
-    add("--tmpfs", action="store_true", help="write outputs to memory (/dev/shm), to take the disk out")
+    add(
+        "--out",
+        type=Path,
+        help="folder that outputs are written to (default: memory, /dev/shm, to take the disk out)",
+    )
+    add("--disk", action="store_true", help="write outputs to the folder of --data")
     add("--cold-memory", action="store_true", help="do not touch and free memory before each measurement")
     add("--repeats", type=int, default=5, help="times each row is measured (default: %(default)s)")
     add("--python-runs", type=int, default=1, help="runs for the Python route, 0 for none (default: %(default)s)")
@@ -342,9 +346,9 @@ def write_json(path, about, rows, figures, python):
 
 
 def out_folder(bench):
-    if bench.tmpfs:
-        return Path("/dev/shm") / f"boldmill-bench-{os.getpid()}"
-    return (bench.out or bench.data) / "out"
+    if bench.out or bench.disk or not Path("/dev/shm").is_dir():
+        return (bench.out or bench.data) / "out"
+    return Path("/dev/shm") / f"boldmill-bench-{os.getpid()}"
 
 
 def main():

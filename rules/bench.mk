@@ -1,5 +1,5 @@
 # The bench: figures on one synthetic session of real size beside their yardsticks (1.1 GB, made once in build/bench).
-# make bench BENCH="--tmpfs --repeats 9" passes options on; bench/bench.py --help lists them.
+# make bench BENCH="--disk --repeats 9" passes options on; bench/bench.py --help lists them.
 
 BENCH_TOOLS := $(OUT)/bench/inflate_chunks $(OUT)/bench/inflate_files
 
