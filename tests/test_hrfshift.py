@@ -261,6 +261,17 @@ def test_categories_are_shared_by_all_runs_or_given(run, tmp_path):
     assert done.status == 1 and "face" in done.err
 
 
+def test_categories_come_from_the_runs_own_events_alone(run, tmp_path):
+    """A file that only looks like a run's, with something else where the number stands, gives no category."""
+    table = "onset\tduration\ttrial_type\n4\t4\t{}\n"
+    (tmp_path / "run-01_events.tsv").write_text(table.format("cat"))
+    (tmp_path / "run-01_desc-x_events.tsv").write_text(table.format("apple"))
+    made = make_run(np.arange(40, dtype="<i2").reshape(20, 2) ** 2, run=1)
+    template = tmp_path / "run-{run}_events.tsv"
+    (got,) = read_stream(run("hrfshift", "--design", template, "-", "-", stdin=write_stream([made])).out)
+    assert got.head["categories"] == ["cat"]
+
+
 @pytest.mark.parametrize("what", ["column", "text", "short", "nan"])
 def test_events_that_are_not_right(run, tmp_path, what):
     text = EVENTS.to_csv(sep="\t", index=False)

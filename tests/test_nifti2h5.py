@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -258,6 +259,14 @@ def test_inputs_that_are_named_pipes(run, tmp_path, masked, piped):
         feeder.kill()
     for a, b in zip(got, want, strict=True):
         assert np.array_equal(a.data, b.data) and np.array_equal(a.voxels, b.voxels)
+
+
+def test_progress_of_a_pair_stays_within_bounds(run, tmp_path):
+    """The header's file is small and the data's is not: no more than all of it can have been read."""
+    nib.save(nib.Nifti1Pair(bold((20, 20, 20)), np.eye(4)), tmp_path / "run.hdr")
+    done = run("nifti2h5", "--progress", "--tr", 2, tmp_path / "run.hdr", tmp_path / "out.h5")
+    assert "read" in done.err
+    assert all(int(percent) <= 100 for percent in re.findall(r"(\d+) %", done.err))
 
 
 def test_standard_input_leaves_no_trace_of_the_process(run, tmp_path):
