@@ -82,7 +82,10 @@ def made(run, tree, tmp_path_factory):
     with open(odd, "ab") as f:
         f.write(b"behind")
     floats = run("nifti2h5", odd, "-").out
-    return types.SimpleNamespace(folder=folder, raw=raw, labelled=labelled, odd=odd, floats=floats)
+    gaps = write_stream([make_run(np.ones((4, 3), "<f4"), times=[1, 2, 5, 6])])
+    gaps = run("concat", "-", "-", stdin=gaps).out
+    run("concat", "-", folder / "gaps.fmri.npy", stdin=gaps)
+    return types.SimpleNamespace(folder=folder, raw=raw, labelled=labelled, odd=odd, floats=floats, gaps=gaps)
 
 
 def headers(code, *streams):
@@ -184,7 +187,7 @@ def test_arrays(code, made):
 
 
 def test_keys_of_streams(code, made):
-    streams = (made.raw, made.labelled, made.floats)
+    streams = (made.raw, made.labelled, made.floats, made.gaps)
     assert keys(*headers(code, *streams)) == table("key of a run header")
     assert keys(*footers(code, *streams)) == table("key of a run footer")
     ends = [json.loads(np.load(io.BytesIO(s[s.rindex(b"\x93NUMPY") :])).tobytes()) for s in streams]
@@ -229,7 +232,7 @@ def test_series_objects(made):
         assert set(f["run_table"].dtype.names) == table("field of /run_table")
         assert f.attrs["boldmill"] == b"series" and f["fmri"].is_virtual
         assert f["runs/0001/fmri"].chunks == (225, min(1024, f["voxels"].size))
-        assert keys(json.loads(f["runs/0001/header"][...].tobytes())) == table("key of a run header")
+        assert keys(json.loads(f["runs/0001/header"][...].tobytes())) == table("key of a run header") - {"times"}
         assert keys(json.loads(f["runs/0001/footer"][...].tobytes())) == table("key of a run footer")
 
 
@@ -242,7 +245,7 @@ def test_tile_checksums(made):
 
 
 def test_keys_of_arrays(made):
-    described = [load_json(made.folder / f"{name}.json") for name in ("roi", "bare")]
+    described = [load_json(made.folder / f"{name}.json") for name in ("roi", "bare", "gaps")]
     assert keys(*described) == table("key of NAME.json")
     assert described[1]["meta"] is None and not (made.folder / "bare.meta.npy").exists()
 
@@ -258,7 +261,11 @@ def test_keys_of_boldinfo(run, made, tree):
 
     kinds = {
         "NIfTI": [told(tree.roi), told(tree.runs[0], "--verify"), told(made.odd)],
-        "series and streams": [told(made.folder / "packed.h5", "--verify"), told("-", stdin=made.labelled)],
+        "series and streams": [
+            told(made.folder / "packed.h5", "--verify"),
+            told("-", stdin=made.labelled),
+            told("-", stdin=made.gaps),
+        ],
     }
     both = table("key of boldinfo, all kinds")
     for kind, found in kinds.items():

@@ -104,6 +104,7 @@ void bm_run_clear(struct bm_run *run)
 {
     free(run->label);
     free(run->voxels);
+    free(run->times);
     free(run->meta.data);
     free_strings(run->categories, run->ncategories);
     free_strings(run->steps, run->nsteps);
@@ -140,16 +141,44 @@ int bm_run_copy(struct bm_run *dst, const struct bm_run *src, struct bm_error *e
     *dst = *src;
     dst->label = NULL;
     dst->voxels = NULL;
+    dst->times = NULL;
     dst->meta.data = NULL;
     dst->categories = dst->steps = NULL;
     dst->label = bm_strdup(src->label, err);
     if (!dst->label || copy_bytes(&dst->voxels, src->voxels, src->cols, sizeof *src->voxels, "voxels", err) ||
+        (src->times && copy_bytes(&dst->times, src->times, src->rows, sizeof *src->times, "times", err)) ||
         (src->meta.history && copy_bytes(&dst->meta.data, src->meta.data, meta, 1, "metadata", err)) ||
         copy_strings(&dst->categories, src->categories, src->ncategories, err) ||
         copy_strings(&dst->steps, src->steps, src->nsteps, err)) {
         bm_run_clear(dst);
         return -1;
     }
+    return 0;
+}
+
+int32_t bm_run_time(const struct bm_run *run, size_t i)
+{
+    return run->times ? run->times[i] : (int32_t)i;
+}
+
+int bm_run_keep_rows(struct bm_run *run, const size_t *keep, size_t n, struct bm_error *err)
+{
+    const size_t size = bm_row_size(run->meta.history);
+    int32_t *times = n < run->rows ? bm_alloc(n, sizeof *times, "times", err) : NULL;
+
+    if (n == run->rows)
+        return 0;
+    if (!times)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        times[i] = bm_run_time(run, keep[i]);
+        if (run->meta.history)
+            memmove(run->meta.data + i * size, run->meta.data + keep[i] * size, size);
+    }
+    free(run->times);
+    run->times = times;
+    run->rows = n;
+    run->meta.n = run->meta.history ? n : 0;
     return 0;
 }
 
@@ -292,6 +321,16 @@ static int check_voxels(const struct bm_run *run, const char *where, struct bm_e
     return 0;
 }
 
+static int check_times(const struct bm_run *run, const char *where, struct bm_error *err)
+{
+    for (size_t i = 0; run->times && i < run->rows; i++) {
+        if (run->times[i] < (i ? run->times[i - 1] + 1 : 0) || run->times[i] == INT32_MAX)
+            return bm_fail(err, BM_EDATA, "%s: run %s has the volumes %d and then %d; the file is damaged", where,
+                           run->label, i ? run->times[i - 1] : -1, run->times[i]);
+    }
+    return 0;
+}
+
 int bm_run_check(const struct bm_run *run, const char *where, struct bm_error *err)
 {
     if (run->rows < 1 || run->rows > INT32_MAX)
@@ -312,7 +351,7 @@ int bm_run_check(const struct bm_run *run, const char *where, struct bm_error *e
     if (run->meta.history && run->meta.n != run->rows)
         return bm_fail(err, BM_EDATA, "%s: run %s has %zu metadata rows for %zu time points", where, run->label,
                        run->meta.n, run->rows);
-    if (check_grid(&run->grid, where, err))
+    if (check_times(run, where, err) || check_grid(&run->grid, where, err))
         return -1;
     return check_voxels(run, where, err);
 }

@@ -112,6 +112,7 @@ static void note_session(struct writer *w, const struct bm_run *run)
 static int arrays_end_run(struct bm_sink *sink, const struct bm_run *run, struct bm_error *err)
 {
     struct writer *w = (struct writer *)sink;
+    json_t *entry;
 
     if (bm_commit_write(w->fmri, w->rows.data, w->rows.size, err))
         return -1;
@@ -120,11 +121,11 @@ static int arrays_end_run(struct bm_sink *sink, const struct bm_run *run, struct
     if (run->meta.history && bm_buf_append(&w->meta, run->meta.data, run->rows * bm_row_size(run->meta.history), err))
         return -1;
     note_session(w, run);
-    if (json_array_append_new(w->runs,
-                              json_pack("{s:o,s:i,s:i,s:i,s:I,s:I,s:f,s:o,s:o}", "label", bm_runjson_text(run->label),
-                                        "subject", run->subject, "session", run->session, "run", run->run,
-                                        "first_row", (json_int_t)w->nrows, "rows", (json_int_t)run->rows, "tr",
-                                        run->tr, "counts", bm_runjson_counts(run), "steps", bm_runjson_steps(run))))
+    entry = json_pack("{s:o,s:i,s:i,s:i,s:I,s:I,s:f,s:o,s:o}", "label", bm_runjson_text(run->label), "subject",
+                      run->subject, "session", run->session, "run", run->run, "first_row", (json_int_t)w->nrows,
+                      "rows", (json_int_t)run->rows, "tr", run->tr, "counts", bm_runjson_counts(run), "steps",
+                      bm_runjson_steps(run));
+    if (bm_runjson_set_times(entry, run) | json_array_append_new(w->runs, entry))
         return bm_fail(err, BM_ESYS, "%s: out of memory", w->json_path);
     w->nrows += run->rows;
     return 0;

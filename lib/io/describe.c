@@ -96,12 +96,15 @@ static json_t *describe_nifti(const char *path, bool verify, struct bm_error *er
 
 static json_t *describe_run(const struct bm_run *run, size_t first_row)
 {
-    return json_pack("{s:o,s:i,s:i,s:i,s:I,s:I,s:I,s:s,s:f,s:f,s:f,s:s,s:I,s:o,s:o}", "label",
-                     bm_runjson_text(run->label), "subject", run->subject, "session", run->session, "run", run->run,
-                     "first_row", (json_int_t)first_row, "rows", (json_int_t)run->rows, "cols", (json_int_t)run->cols,
-                     "dtype", bm_dtype_name(run->dtype), "slope", run->slope, "inter", run->inter, "tr", run->tr,
-                     "absent", run->absent_zero ? "zero" : "unknown", "history", (json_int_t)run->meta.history,
-                     "counts", bm_runjson_counts(run), "steps", bm_runjson_steps(run));
+    json_t *entry = json_pack(
+        "{s:o,s:i,s:i,s:i,s:I,s:I,s:I,s:s,s:f,s:f,s:f,s:s,s:I,s:o,s:o}", "label", bm_runjson_text(run->label),
+        "subject", run->subject, "session", run->session, "run", run->run, "first_row", (json_int_t)first_row, "rows",
+        (json_int_t)run->rows, "cols", (json_int_t)run->cols, "dtype", bm_dtype_name(run->dtype), "slope", run->slope,
+        "inter", run->inter, "tr", run->tr, "absent", run->absent_zero ? "zero" : "unknown", "history",
+        (json_int_t)run->meta.history, "counts", bm_runjson_counts(run), "steps", bm_runjson_steps(run));
+
+    (void)bm_runjson_set_times(entry, run);
+    return entry;
 }
 
 /* Reads (and checks) the run's tiles; without `verify` a series file is spared the reading, a stream cannot be. */

@@ -72,6 +72,18 @@ json_t *bm_runjson_categories(const struct bm_run *run)
     return names;
 }
 
+int bm_runjson_set_times(json_t *object, const struct bm_run *run)
+{
+    json_t *times;
+
+    if (!run->times)
+        return 0;
+    times = json_array();
+    for (size_t i = 0; i < run->rows; i++)
+        (void)json_array_append_new(times, json_integer(run->times[i]));
+    return json_object_set_new(object, "times", times);
+}
+
 char *bm_runjson_dump(json_t *value, struct bm_error *err)
 {
     char *text = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
@@ -84,16 +96,20 @@ char *bm_runjson_dump(json_t *value, struct bm_error *err)
 
 char *bm_runjson_header(const struct bm_run *run, struct bm_error *err)
 {
-    return bm_runjson_dump(
-        json_pack("{s:s,s:i,s:o,s:i,s:i,s:i,s:I,s:I,s:I,s:s,s:f,s:f,s:f,s:o,s:o,s:s,s:I,s:o,s:o}", "boldmill", "run",
-                  "schema", BM_SCHEMA, "label", bm_runjson_text(run->label), "subject", run->subject, "session",
-                  run->session, "run", run->run, "rows", (json_int_t)run->rows, "cols", (json_int_t)run->cols,
-                  "tile_cols", (json_int_t)run->tile_cols, "dtype", bm_dtype_descr(run->dtype), "slope", run->slope,
-                  "inter", run->inter, "tr", run->tr, "dims", bm_runjson_grid_dims(&run->grid), "affine",
-                  bm_runjson_grid_affine(&run->grid), "absent", run->absent_zero ? "zero" : "unknown", "history",
-                  (json_int_t)run->meta.history, "categories", bm_runjson_categories(run), "steps",
-                  bm_runjson_steps(run)),
-        err);
+    json_t *header = json_pack(
+        "{s:s,s:i,s:o,s:i,s:i,s:i,s:I,s:I,s:I,s:s,s:f,s:f,s:f,s:o,s:o,s:s,s:I,s:o,s:o}", "boldmill", "run", "schema",
+        BM_SCHEMA, "label", bm_runjson_text(run->label), "subject", run->subject, "session", run->session, "run",
+        run->run, "rows", (json_int_t)run->rows, "cols", (json_int_t)run->cols, "tile_cols",
+        (json_int_t)run->tile_cols, "dtype", bm_dtype_descr(run->dtype), "slope", run->slope, "inter", run->inter,
+        "tr", run->tr, "dims", bm_runjson_grid_dims(&run->grid), "affine", bm_runjson_grid_affine(&run->grid),
+        "absent", run->absent_zero ? "zero" : "unknown", "history", (json_int_t)run->meta.history, "categories",
+        bm_runjson_categories(run), "steps", bm_runjson_steps(run));
+
+    if (header && bm_runjson_set_times(header, run)) {
+        json_decref(header);
+        header = NULL;
+    }
+    return bm_runjson_dump(header, err);
 }
 
 char *bm_runjson_footer(const struct bm_run *run, struct bm_error *err)
@@ -233,6 +249,28 @@ static int get_words(const struct parser *p, struct bm_run *run)
     return run->label ? 0 : -1;
 }
 
+/* Optional: where it is not there the rows are volumes 0, 1, 2, ... */
+static int get_times(const struct parser *p, struct bm_run *run)
+{
+    json_t *list = json_object_get(p->object, "times"), *v;
+    size_t i;
+
+    if (!list)
+        return 0;
+    if (!json_is_array(list) || json_array_size(list) != run->rows)
+        return bad(p, "times");
+    run->times = bm_alloc(run->rows, sizeof *run->times, "times", p->err);
+    if (!run->times)
+        return -1;
+    json_array_foreach(list, i, v)
+    {
+        if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) >= INT32_MAX)
+            return bad(p, "times");
+        run->times[i] = (int32_t)json_integer_value(v);
+    }
+    return 0;
+}
+
 static int get_all(const struct parser *p, struct bm_run *run)
 {
     if (get_words(p, run) || get_small(p, "subject", INT16_MAX, &run->subject) ||
@@ -240,7 +278,7 @@ static int get_all(const struct parser *p, struct bm_run *run)
         get_size(p, "rows", &run->rows) || get_size(p, "cols", &run->cols) ||
         get_size(p, "tile_cols", &run->tile_cols) || get_real(p, "slope", &run->slope) ||
         get_real(p, "inter", &run->inter) || get_real(p, "tr", &run->tr) || get_grid(p, &run->grid) ||
-        get_size(p, "history", &run->meta.history) ||
+        get_times(p, run) || get_size(p, "history", &run->meta.history) ||
         get_strings(p, "categories", false, &run->categories, &run->ncategories) ||
         get_strings(p, "steps", true, &run->steps, &run->nsteps))
         return -1;
