@@ -270,7 +270,8 @@ def test_keys_of_boldinfo(run, made, tree):
     both = table("key of boldinfo, all kinds")
     for kind, found in kinds.items():
         assert keys(*found) == both | table(f"key of boldinfo, {kind}")
-    assert keys(told(made.folder / "roi.json", "--verify")) == both | table("key of NAME.json")
+    arrays = [told(made.folder / "roi.json", "--verify"), told(made.folder / "gaps.json", "--verify")]
+    assert keys(*arrays) == both | table("key of NAME.json")
     assert keys(told(made.folder / "split.json")) | {"verified"} == both | keys(load_json(made.folder / "split.json"))
     assert keys(told(made.folder / "roi.fmri.npy", "--verify")) == both | {"dtype", "shape"}
 
