@@ -2,8 +2,8 @@
  *
  * Read by content: a table whose first line names the columns (fMRIPrep's desc-confounds_timeseries.tsv), or plain
  * numbers (NSD's motion files, SPM's rp_*.txt, FSL's *.par). The first line decides how all are separated: by tabs if
- * it has one, else by commas if it has one, else by blanks; plain numbers without a comma stand between any blanks and
- * tabs. Lines that begin with '#' may come before the first; gzip is fine. A field may stand in double quotes.
+ * it has one, else by commas if it has one, else by blanks; plain numbers without a comma stand between any blanks
+ * and tabs. Lines that begin with '#' may come before the first; gzip is fine. A field may stand in double quotes.
  *
  * A value is a number, inf, or missing: n/a, N/A, NA, NaN, nan, or an empty field. A missing value is NaN here, an
  * infinite one stays: what cannot be regressed out may stand in a column that nobody chooses. All else is an error
@@ -41,12 +41,12 @@ int bm_confounds_read(const char *path, struct bm_confounds *out, struct bm_erro
 void bm_confounds_clear(struct bm_confounds *c);
 
 /* Some columns of a table, in the table's order, none twice; everything else is copied. `list` holds, with commas
- * between them: names; globs, in which '*' is any text, '?' any one byte and [abc0-9] one of those (a_comp_cor_0[0-4]);
- * and for a table without a header, numbers and ranges such as 1-6. NULL chooses all columns. "none", unless a column
- * is called so, chooses no column: for a table that is there for censoring alone.
- * What fits no column is an error that lists the columns there are (BM_EUSAGE). Only globs that would fit
- * motion_outlier00, non_steady_state_outlier00 or cosine00 may fit nothing, in a table with a header: fMRIPrep writes
- * these columns for runs that need them, and not for others. */
+ * between them: names; globs, in which '*' is any text, '?' any one byte and [abc0-9] one of those
+ * (a_comp_cor_0[0-4]); and for a table without a header, numbers and ranges such as 1-6. NULL chooses all columns.
+ * "none", unless a column is called so, chooses no column: for a table that is there for censoring alone. What fits
+ * no column is an error that lists the columns there are (BM_EUSAGE). Only globs that would fit motion_outlier00,
+ * non_steady_state_outlier00 or cosine00 may fit nothing, in a table with a header: fMRIPrep writes these columns for
+ * runs that need them, and not for others. */
 int bm_confounds_select(const struct bm_confounds *table, const char *list, struct bm_confounds *out,
                         struct bm_error *err) BM_MUST_USE;
 
@@ -68,17 +68,17 @@ enum bm_missing {
     BM_MISSING_ERROR
 };
 
-/* Makes all values finite. Rows with censored[row] (may be NULL: none) do not take part in any fit, so what is missing
- * or infinite there becomes 0 where `policy` does not cover it. *filled (may be NULL) counts the missing values of the
- * other rows that were filled. Errors name column and line: a missing value that `policy` does not cover, a column
- * without any value (START, MEAN), an infinite value in a row that is not censored. */
+/* Makes all values finite. Rows with censored[row] (may be NULL: none) do not take part in any fit, so what is
+ * missing or infinite there becomes 0 where `policy` does not cover it. *filled (may be NULL) counts the missing
+ * values of the other rows that were filled. Errors name column and line: a missing value that `policy` does not
+ * cover, a column without any value (START, MEAN), an infinite value in a row that is not censored. */
 int bm_confounds_fill(struct bm_confounds *c, enum bm_missing policy, const bool *censored, uint64_t *filled,
                       struct bm_error *err) BM_MUST_USE;
 
-/* Sets censored[row] (of c->rows) where the condition "COLUMN OP NUMBER" holds, and leaves the others as they are: call
- * it once for each condition. OP is > >= < <= = or !=; blanks around it may be left out. COLUMN is a name, or a glob
- * or range as above: then it is enough that one of the columns fulfils it. A missing value fulfils no condition, not
- * even "!=". Returns how many columns were compared, or -1; 0 only for the globs that may fit nothing. */
+/* Sets censored[row] (of c->rows) where the condition "COLUMN OP NUMBER" holds, and leaves the others as they are:
+ * call it once for each condition. OP is > >= < <= = or !=; blanks around it may be left out. COLUMN is a name, or a
+ * glob or range as above: then it is enough that one of the columns fulfils it. A missing value fulfils no condition,
+ * not even "!=". Returns how many columns were compared, or -1; 0 only for the globs that may fit nothing. */
 int bm_confounds_censor(const struct bm_confounds *c, const char *condition, bool *censored,
                         struct bm_error *err) BM_MUST_USE;
 
