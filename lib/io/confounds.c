@@ -94,11 +94,12 @@ static int find_style(struct table *t, struct bm_span line, struct bm_error *err
 {
     size_t numbers, names;
 
-    t->sep = holds(line, '\t') ? '\t' : holds(line, ',') ? ',' : ' ';
+    t->sep = ' '; /* plain numbers: SPM, FSL and MATLAB mix tabs with blanks, and end lines in them */
     count_kinds(line, t->sep, &numbers, &names);
-    if (names == 0 &&
-        t->sep == '\t') /* plain numbers: SPM, FSL and MATLAB mix tabs with blanks, and end lines in them */
-        t->sep = ' ';
+    if (names > 0) {
+        t->sep = holds(line, '\t') ? '\t' : holds(line, ',') ? ',' : ' ';
+        count_kinds(line, t->sep, &numbers, &names);
+    }
     t->c->header = names > 0;
     if (names > 0 && numbers > 0)
         return bm_fail(err, BM_EDATA,
