@@ -140,6 +140,7 @@ static void tables_that_are_refused(void)
         {"a\tb\t\n1\t2\t\n", "column 3 has no name"},
         {"a\tb\ta\n1\t2\t3\n", "two columns are called a"},
         {"a\t\"b\n1\t2\n", "the name of column 2, \"\"b\", holds a quote"},
+        {"a\tb\x7f\n1\t2\n", "control character"},
         {"a\r1\r2\r", "holds a quote or a control character"},
         {"\x7f"
          "ELF\x01\x02\n1\n",

@@ -252,6 +252,18 @@ static void what_the_table_has_is_taken_from_it(void)
     bm_confounds_clear(&table);
 }
 
+static void columns_that_are_not_made_leave_no_gap(void)
+{
+    struct bm_confounds c = read_text("x x_power2 y_power2\n1 70 5\n2 80 6\n4 90 7\n");
+    struct bm_error err = {0};
+    static const double want[9] = {1, 70, 5, 2, 80, 6, 4, 90, 7};
+    int rc = bm_confounds_expand(&c, false, true, NULL, &err);
+
+    REQUIRE(rc == 0, &err);
+    CHECK(c.cols == 3 && memcmp(c.values, want, sizeof want) == 0);
+    bm_confounds_clear(&c);
+}
+
 static void too_many_columns_to_expand(void)
 {
     static char text[60000];
@@ -437,6 +449,7 @@ int main(void)
         UNIT(the_full_motion_model),
         UNIT(which_columns_are_made),
         UNIT(what_the_table_has_is_taken_from_it),
+        UNIT(columns_that_are_not_made_leave_no_gap),
         UNIT(too_many_columns_to_expand),
         UNIT(fills),
         UNIT(fills_that_are_refused),
