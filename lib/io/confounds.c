@@ -83,7 +83,7 @@ static void count_kinds(struct bm_span line, char sep, size_t *numbers, size_t *
     double v;
 
     *numbers = *names = 0;
-    while (next_field(sep, &line, &field)) {
+    while (*numbers + *names <= MAX_COLUMNS && next_field(sep, &line, &field)) {
         bool value = parse_value(field, &v);
         *numbers += value && field.n > 0;
         *names += !value;

@@ -9,6 +9,7 @@
  * infinite one stays: what cannot be regressed out may stand in a column that nobody chooses. All else is an error
  * with its line, and so are a line with more or fewer fields than the first, a name twice, a column without a name, a
  * first line with names and numbers, and an empty line before the end. NaN and n/a are the same from here on.
+ * Limits: 64 MB of text, 65536 columns, names of 255 bytes. Memory grows with the values that have been read.
  *
  * The order of work: read, mark what to censor (on the whole table), select, expand, fill. How it agrees with
  * nilearn.interfaces.fmriprep.load_confounds 0.13.1: docs/cleaning.md.
