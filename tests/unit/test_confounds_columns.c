@@ -210,8 +210,8 @@ static void which_columns_are_made(void)
         {"x x_derivative1 z", "x_derivative1", true, false, "x_derivative1"},
         {"x x_power2 x_derivative1_power2", "*", true, true, "x x_power2 x_derivative1_power2 x_derivative1"},
         {"x x_power2 x_power3", "x_power?", true, true, "x_power2 x_power3"},
-        {"power2 _power2 x_powerful", "*", false, true,
-         "power2 _power2 x_powerful power2_power2 _power2_power2 x_powerful_power2"},
+        {"power2 _power2 x_power", "*", false, true,
+         "power2 _power2 x_power power2_power2 _power2_power2 x_power_power2"},
         {"x y z", "none", true, true, ""},
     };
 
