@@ -3,24 +3,47 @@
 #include "io/designs.h"
 #include "io/runname.h"
 #include "ops/labelrows.h"
+#include "ops/panel.h"
+#include "ops/resample.h"
 
 #include <glob.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 static struct cli_list designs;
-static double offset = 4.6;
-static int64_t history = 4;
+static double offset = 4.6, sampled;
+static int64_t history = 4, sinc_width = 8, threads;
+static const char *shift = "none", *edges = "hold", *dtype = "float32";
 static const char *repeats = "count", *column = "trial_type", *categories, *store = "deflate";
 
 static const struct cli_option options[] = {
     {"design", 'd', CLI_LIST, &designs, "FILE",
      "Design (NSD: one 1-based stimulus id a TR, 0 between) or BIDS events.tsv. With {subject}, {session}, {run} in "
      "the name "
-     "one pattern serves all runs; otherwise one file a run, in the runs' order.",
+     "one pattern serves all runs; otherwise one file a run, in the runs' order. With --shift it may be left out: "
+     "the "
+     "data are moved, and labels stay as they are.",
      0, 0, NULL, false},
-    {"offset", 'o', CLI_REAL, &offset, "SECONDS", "Haemodynamic delay; rounded to whole TRs.", 0, 60, NULL, false},
+    {"offset", 'o', CLI_REAL, &offset, "SECONDS",
+     "Haemodynamic delay. Labels move by the whole TRs nearest to it; --shift moves the data by the rest.", 0, 60,
+     NULL, false},
+    {"sampled", 0, CLI_REAL, &sampled, "FRACTION",
+     "When in its TR a volume was sampled: 0 at its start (first slice; NSD), 0.5 in its middle (fMRIPrep with slice "
+     "timing correction).",
+     0, 1, NULL, false},
+    {"shift", 's', CLI_CHOICE, &shift, NULL,
+     "Move the data by the part of a TR that is left over: between two volumes (linear), on the cubic through four "
+     "(cubic), by a windowed sinc (sinc), or not at all.",
+     0, 0, "none|linear|cubic|sinc", false},
+    {"edges", 0, CLI_CHOICE, &edges, NULL,
+     "Where the volumes that --shift needs lie beyond the ends of a run, or in a gap: hold the last one, drop the "
+     "rows, "
+     "or mark them with NaN.",
+     0, 0, "hold|drop|mark", false},
+    {"sinc-width", 0, CLI_INT, &sinc_width, "N", "Volumes on each side that --shift sinc takes.", 2, BM_MAX_SINC,
+     NULL, false},
     {"history", 'H', CLI_INT, &history, "N", "How many past stimuli each row remembers.", 1, 1024, NULL, false},
     {"repeats", 0, CLI_CHOICE, &repeats, NULL,
      "A stimulus that directly follows itself: count it as a new presentation, or merge (the public NSD loader's "
@@ -32,7 +55,10 @@ static const struct cli_option options[] = {
      "of "
      "this call that can be found beforehand (give it when runs come from a pipe one by one).",
      0, 0, NULL, false},
+    {"dtype", 0, CLI_CHOICE, &dtype, NULL, "Sample type of data that --shift has moved.", 0, 0,
+     "float32|float16|float64", false},
     CLI_STORE(store),
+    CLI_THREADS(threads),
     {0},
 };
 
@@ -45,14 +71,20 @@ static const struct cli_program program = {
                    "none yet, restarted every run), subject_idx, session, run, time (TR index), trial (index of the "
                    "latest presentation "
                    "in the run) and stimulus (what is on the screen, -1 for nothing; designs of NSD mark "
-                   "onsets only, so it is -1 in all other rows there). The data are passed through unchanged. Ids "
+                   "onsets only, so it is -1 in all other rows there). Ids "
                    "are 0-based: an NSD 73k id less 1, or the index of the category.\n"
+                   "\nThe delay in TRs is offset / TR - sampled. Its nearest whole number (ties to the even one) "
+                   "delays the labels. The rest, at most half a TR, is left alone unless --shift is given: then the "
+                   "data are moved by it. Without --shift they pass through unchanged.\n"
                    "\nINPUT and OUTPUT are series files (.h5), tile streams in files (.npys), or \"-\" for a stream "
                    "on a pipe.",
     .options = options,
-    .examples = "  hrfshift --design 'design/design_session{session}_run{run}.tsv' clean.h5 labelled.h5\n"
-                "  hrfshift --offset 0 --design 'sub-01_task-x_run-{run}_events.tsv' --categories cat,face,house "
-                "in.h5 out.h5\n",
+    .examples =
+        "  hrfshift --design 'design/design_session{session}_run{run}.tsv' clean.h5 labelled.h5\n"
+        "  hrfshift --offset 0 --design 'sub-01_task-x_run-{run}_events.tsv' --categories cat,face,house "
+        "in.h5 out.h5\n"
+        "  hrfshift --shift cubic --sampled 0.5 --design 'run-{run}_events.tsv' in.h5 out.h5   # fMRIPrep, no "
+        "rounding\n",
     .min_args = 2,
     .max_args = 2,
 };
@@ -60,7 +92,12 @@ static const struct cli_program program = {
 struct state {
     const struct cli *cli;
     struct bm_categories cats;
-    size_t runs; /* labelled so far */
+    size_t runs; /* seen so far */
+    enum bm_shift shift;
+    struct bm_resample plan; /* of this run */
+    double slope, inter;
+    enum bm_dtype from, to;
+    atomic_uint_least64_t nonfinite;
 };
 
 static char *design_path(const struct state *s, const struct bm_run *run, struct bm_error *err)
@@ -116,8 +153,8 @@ static int label(struct bm_run *run, const struct bm_presentation *shown, size_t
     run->meta = (struct bm_rows){.history = (size_t)history, .n = run->rows};
     run->meta.data = bm_alloc(run->rows, bm_row_size((size_t)history), "metadata", err);
     if (scratch && run->meta.data)
-        bm_label_rows(&run->meta, shown, n, bm_delay_rows(offset, run->tr), !strcmp(repeats, "merge"), run->subject,
-                      run->session, run->run, scratch);
+        bm_label_rows(&run->meta, run->times, shown, n, bm_delay_rows(offset, run->tr, sampled),
+                      !strcmp(repeats, "merge"), run->subject, run->session, run->run, scratch);
     free(scratch);
     return scratch && run->meta.data ? 0 : -1;
 }
@@ -141,17 +178,36 @@ static int set_categories(const struct state *s, struct bm_run *run, size_t n, s
     return 0;
 }
 
-/* The provenance step names the design that this run was labelled with. */
+/* The provenance step names the design that this run was labelled with, if it was. */
 static int add_step(const struct state *s, struct bm_run *run, const char *path, const struct bm_design *d,
                     struct bm_error *err)
 {
-    char *input = cli_input(path, d->bytes, d->crc32, err);
-    char *step = input ? cli_step(s->cli, &input, 1, err) : NULL;
+    char *input = path ? cli_input(path, d->bytes, d->crc32, err) : NULL;
+    char *step = path && !input ? NULL : cli_step(s->cli, &input, input ? 1 : 0, err);
     int status = step ? bm_run_add_step(run, step, err) : -1;
 
     free(step);
     free(input);
     return status;
+}
+
+/* A design of NSD has a row for each volume, also for those that have been left out since. */
+static int check_length(const struct bm_design *d, const char *path, const struct bm_run *run, struct bm_error *err)
+{
+    const size_t volumes = (size_t)bm_run_time(run, run->rows - 1) + 1;
+
+    if (!d->in_rows || d->rows == volumes || (run->times && d->rows > volumes))
+        return 0;
+    if (run->times)
+        return bm_fail(err, BM_EDATA,
+                       "%s: the design has %zu rows, but run %s, some of whose volumes have been left out, still has "
+                       "its volume %zu; name the right design",
+                       path, d->rows, run->label, volumes - 1);
+    return bm_fail(
+        err, BM_EDATA,
+        "%s: the design has %zu rows, run %s has %zu volumes; trim the run with nifti2h5 --design, or name "
+        "the right design",
+        path, d->rows, run->label, volumes);
 }
 
 static int label_run(struct state *s, struct bm_run *run, const char *path, struct bm_error *err)
@@ -162,12 +218,7 @@ static int label_run(struct state *s, struct bm_run *run, const char *path, stru
 
     if (read_design(s, path, &d, err))
         return -1;
-    if (d.in_rows && d.rows != run->rows)
-        (void)bm_fail(err, BM_EDATA,
-                      "%s: the design has %zu rows, run %s has %zu volumes; trim the run with nifti2h5 "
-                      "--design, or name the right design",
-                      path, d.rows, run->label, run->rows);
-    else
+    if (!check_length(&d, path, run, err))
         shown = to_rows(&d, path, run->tr, err);
     if (shown && !label(run, shown, d.nevents, err) && !add_step(s, run, path, &d, err))
         status = set_categories(s, run, d.in_rows ? 0 : s->cats.n, err);
@@ -176,15 +227,80 @@ static int label_run(struct state *s, struct bm_run *run, const char *path, stru
     return status;
 }
 
+static int drop_edges(struct state *s, struct bm_run *run, struct bm_error *err)
+{
+    size_t *keep;
+    int status;
+
+    if (!s->plan.kept)
+        return bm_fail(err, BM_EDATA,
+                       "run %s: --shift %s needs %d volumes without a gap, and --edges drop leaves none of the %zu "
+                       "rows; use --edges hold, or for sinc a smaller --sinc-width",
+                       run->label, shift, s->plan.kernel.hi - s->plan.kernel.lo + 1, s->plan.rows);
+    keep = bm_alloc(s->plan.kept, sizeof *keep, "rows", err);
+    if (!keep)
+        return -1;
+    bm_resample_keep(&s->plan, keep);
+    status = bm_run_keep_rows(run, keep, s->plan.kept, err);
+    free(keep);
+    return status;
+}
+
+static int begin_shift(struct state *s, struct bm_run *run, struct bm_error *err)
+{
+    bm_kernel_make(&s->plan.kernel, s->shift, (size_t)sinc_width, bm_delay_rest(offset, run->tr, sampled));
+    if (bm_resample_plan(&s->plan, run->times, run->rows, err))
+        return -1;
+    s->from = run->dtype;
+    s->slope = run->slope;
+    s->inter = run->inter;
+    s->nonfinite = 0;
+    run->dtype = s->to;
+    run->slope = 1.0;
+    run->inter = 0.0;
+    return drop_edges(s, run, err);
+}
+
 static int begin(void *self, struct bm_run *run, struct bm_error *err)
 {
     struct state *s = self;
-    char *path = design_path(s, run, err);
-    int status = path ? label_run(s, run, path, err) : -1;
+    char *path = designs.n ? design_path(s, run, err) : NULL;
+    int status = path ? label_run(s, run, path, err) : designs.n ? -1 : add_step(s, run, NULL, NULL, err);
 
     free(path);
     s->runs++;
-    return status;
+    return status || s->shift == BM_SHIFT_NONE ? status : begin_shift(s, run, err);
+}
+
+static int tile(void *self, const struct bm_run *run, struct bm_tile *t, struct bm_error *err)
+{
+    struct state *s = self;
+    struct bm_resample_found found;
+    double *scratch = bm_alloc(2 * bm_panel_scratch(t->rows), sizeof *scratch, "panel", err);
+
+    if (!scratch || bm_buf_resize(&t->packed, run->rows * t->cols * bm_dtype_size(s->to), err)) {
+        free(scratch);
+        return -1;
+    }
+    bm_resample(t->packed.data, s->to, t->data.data, s->from, s->slope, s->inter, t->cols, &s->plan, scratch, &found);
+    free(scratch);
+    if (found.overflow)
+        return bm_fail(err, BM_EDATA, "run %s: a value is too large for %s; use --dtype float32 or float64",
+                       run->label, dtype);
+    bm_tile_swap(t, s->to);
+    t->rows = run->rows;
+    s->nonfinite += found.nonfinite;
+    return 0;
+}
+
+static int end(void *self, struct bm_run *run, struct bm_error *err)
+{
+    struct state *s = self;
+
+    (void)err;
+    bm_run_count(run, "hrfshift.shifted_edges", s->plan.edge_rows);
+    bm_run_count(run, "hrfshift.nonfinite_samples", s->nonfinite);
+    return 0;
 }
 
 static int done(void *self, struct bm_error *err)
@@ -291,6 +407,27 @@ static int given_categories(struct bm_categories *cats, struct bm_error *err)
     return 0;
 }
 
+/* The place of `value` in names, which it must be one of. */
+static int choice(const char *value, const char *const *names)
+{
+    int i = 0;
+
+    while (strcmp(value, names[i]))
+        i++;
+    return i;
+}
+
+static void set_shift(struct state *s, struct bm_op *op)
+{
+    s->shift = (enum bm_shift)choice(shift, (const char *const[]){"none", "linear", "cubic", "sinc"});
+    s->plan.edges = (enum bm_edges)choice(edges, (const char *const[]){"hold", "drop", "mark"});
+    s->to = cli_dtype(dtype);
+    if (s->shift != BM_SHIFT_NONE) {
+        op->tile = tile;
+        op->end = end;
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli;
@@ -299,12 +436,14 @@ int main(int argc, char **argv)
     struct bm_op op = {.self = &s, .begin = begin, .done = done};
 
     cli_parse(&cli, &program, argc, argv);
-    if (!designs.n)
-        cli_usage(&cli, "give the runs' designs with --design");
+    set_shift(&s, &op);
+    if (!designs.n && s.shift == BM_SHIFT_NONE)
+        cli_usage(&cli, "give the runs' designs with --design, or move the data with --shift");
     cli.own_steps = true;
     if (categories ? given_categories(&s.cats, &err) : collect_categories(&s.cats, &err))
         cli_fail(&cli, &err);
-    cli_run_op(&cli, cli.args, 1, cli.args[1], store, &op, 1);
+    cli_run_op(&cli, cli.args, 1, cli.args[1], store, &op, cli_threads(threads));
     bm_categories_clear(&s.cats);
+    bm_resample_clear(&s.plan);
     return 0;
 }

@@ -37,8 +37,10 @@ static const struct cli_option options[] = {
      "What --split keeps together. row: nothing. run, session: their rows. image: all presentations of an image.", 0,
      0, "row|run|session|image", false},
     {"unit", 'u', CLI_CHOICE, &unit, "UNIT",
-     "What is given out: every row, or the first row of every presentation whose window fits into its run.", 0, 0,
-     "row|presentation", false},
+     "What is given out: every row, or the first row of every presentation whose window fits into its run and has no "
+     "gap "
+     "in time.",
+     0, 0, "row|presentation", false},
     {"window", 'w', CLI_INT, &window, "W", "Rows that a model looks at for one presentation.", 1, MAX_WINDOW, NULL,
      false},
     {"lag", 0, CLI_INT, &lag, "L",
@@ -301,8 +303,8 @@ static void note(const struct job *job)
         cli_note(job->cli, "%s: %zu rows before the first stimulus of their run are left out", job->input,
                  s->no_image);
     if (s->outside_run > 0)
-        cli_note(job->cli, "%s: %zu presentations whose window leaves the run are left out", job->input,
-                 s->outside_run);
+        cli_note(job->cli, "%s: %zu presentations whose window leaves the run or meets a gap in it are left out",
+                 job->input, s->outside_run);
     if (shared > 0)
         cli_note(job->cli, "%s: %zu %ss that two parts would share are left out", job->input, shared, unit);
 }

@@ -3,9 +3,16 @@
 #include <math.h>
 #include <string.h>
 
-int64_t bm_delay_rows(double offset, double tr)
+int64_t bm_delay_rows(double offset, double tr, double sampled)
 {
-    return (int64_t)nearbyint(offset / tr); /* the default rounding mode: ties to even */
+    return (int64_t)nearbyint(offset / tr - sampled); /* the default rounding mode: ties to even */
+}
+
+double bm_delay_rest(double offset, double tr, double sampled)
+{
+    const double delay = offset / tr - sampled, rest = delay - nearbyint(delay);
+
+    return fabs(rest) < 1e-5 ? 0.0 : rest;
 }
 
 int64_t bm_onset_row(double seconds, double tr)
@@ -19,8 +26,8 @@ static void push(int32_t *history, size_t n, int32_t id)
     history[n - 1] = id;
 }
 
-void bm_label_rows(struct bm_rows *rows, const struct bm_presentation *shown, size_t n, int64_t shift, bool merge,
-                   int subject, int session, int run, int32_t *scratch)
+void bm_label_rows(struct bm_rows *rows, const int32_t *times, const struct bm_presentation *shown, size_t n,
+                   int64_t shift, bool merge, int subject, int session, int run, int32_t *scratch)
 {
     struct bm_row row = {.stimulus_history = scratch,
                          .subject_idx = (int16_t)subject,
@@ -29,20 +36,22 @@ void bm_label_rows(struct bm_rows *rows, const struct bm_presentation *shown, si
                          .trial = -1,
                          .stimulus = -1};
     size_t next = 0;
-    int64_t until = INT64_MIN; /* first row that the latest stimulus no longer covers */
+    int64_t until = INT64_MIN; /* first volume that the latest stimulus no longer covers */
 
     for (size_t i = 0; i < rows->history; i++)
         scratch[i] = -1;
-    for (size_t t = 0; t < rows->n; t++) {
-        for (; next < n && shown[next].first + shift <= (int64_t)t; next++) {
+    for (size_t i = 0; i < rows->n; i++) {
+        const int32_t t = times ? times[i] : (int32_t)i;
+
+        for (; next < n && shown[next].first + shift <= t; next++) {
             if (!merge || row.trial < 0 || scratch[rows->history - 1] != shown[next].id) {
                 push(scratch, rows->history, shown[next].id);
                 row.trial++;
             }
             until = shown[next].first + shift + shown[next].rows;
         }
-        row.stimulus = (int64_t)t < until ? scratch[rows->history - 1] : -1;
+        row.stimulus = t < until ? scratch[rows->history - 1] : -1;
         row.time = (float)t;
-        bm_row_put(rows, t, &row);
+        bm_row_put(rows, i, &row);
     }
 }

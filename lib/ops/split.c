@@ -48,14 +48,15 @@ static void add_unit(struct work *w, size_t row, size_t run, size_t show)
     s->n++;
 }
 
-/* The window of presentation `i` as rows [*lo, *hi), cut at the ends of its run. false: something was cut. */
+/* The window of presentation `i` as rows [*lo, *hi), cut at the ends of its run and at gaps in it. false: something
+ * was cut, or nobody knows whether the presentation began in a gap. */
 static bool window_of(const struct work *w, size_t i, size_t *lo, size_t *hi)
 {
     const struct bm_presentation *p = bm_timeline_show(w->t, i);
-    const struct bm_stretch *r = bm_timeline_run(w->t, p->stretch);
+    const struct bm_piece *r = bm_timeline_piece(w->t, p->piece);
     int64_t first = (int64_t)r->first, end = (int64_t)(r->first + r->rows);
     int64_t from = (int64_t)p->first + w->rule->lag, to = from + w->rule->window;
-    bool fits = from >= first && to <= end;
+    bool fits = from >= first && to <= end && bm_timeline_onset_known(w->t, i);
     from = from < first ? first : from > end ? end : from;
     to = to < from ? from : to > end ? end : to;
     *lo = (size_t)from;
@@ -355,7 +356,7 @@ static int check_rule(const struct bm_timeline *t, const struct bm_split_rule *r
                       struct bm_error *err)
 {
     bool needs_shows = rule->unit == BM_UNIT_PRESENTATION || rule->by == BM_BY_IMAGE;
-    size_t longest = bm_timeline_longest_run(t);
+    size_t longest = bm_timeline_longest_piece(t);
     if (t->rows == 0)
         return bm_fail(err, BM_EDATA, "%s: has no rows; nothing can be shuffled", name);
     if (needs_shows && !t->has_presentations)
@@ -363,10 +364,10 @@ static int check_rule(const struct bm_timeline *t, const struct bm_split_rule *r
     if (needs_shows && bm_timeline_shows(t) == 0)
         return bm_fail(err, BM_EDATA, "%s: no row has a stimulus; was hrfshift given the right designs?", name);
     if (needs_shows && (uint64_t)rule->window > longest)
-        return bm_fail(
-            err, BM_EUSAGE,
-            "%s: a window of %lld rows fits into no run (the longest has %zu rows); use a smaller --window", name,
-            (long long)rule->window, longest);
+        return bm_fail(err, BM_EUSAGE,
+                       "%s: a window of %lld rows fits into no run (the longest without a gap has %zu rows); use a "
+                       "smaller --window",
+                       name, (long long)rule->window, longest);
     return 0;
 }
 
@@ -375,7 +376,8 @@ static int make(struct work *w, const char *name, struct bm_error *err)
     add_units(w);
     if (w->s->n == 0)
         return bm_fail(err, BM_EUSAGE,
-                       "%s: no presentation's window of %lld rows from row %lld on fits into its run; use a smaller "
+                       "%s: no presentation's window of %lld rows from row %lld on fits into its run without a gap; "
+                       "use a smaller "
                        "--window or another --lag",
                        name, (long long)w->rule->window, (long long)w->rule->lag);
     if (w->rule->parts == 1 && w->rule->by == BM_BY_ROW)

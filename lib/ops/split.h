@@ -1,11 +1,11 @@
 /* Splitting: which row (or presentation) goes to training, validation, test.
  *
  * Whole groups (rows, runs, sessions or images) are dealt to the parts in an order that depends on the seed alone.
- * Windows: presentation p looks at the rows [p.first + lag, p.first + lag + window) of its run. No row that is
- * given out for one part lies in a window that another part uses; what has to give way is left out and counted.
- *   rows (by image)   a row in windows, or own rows, of presentations of two parts is left out of both
- *   presentations     parts with the smaller share choose first; a presentation whose window meets a window that an
- *                     earlier part has kept is left out
+ * Windows: presentation p looks at the rows [p.first + lag, p.first + lag + window) of its run; a window with a gap
+ * in time inside, before it or in front of p is as one that leaves the run. No row that is given out for one part
+ * lies in a window that another part uses; what has to give way is left out and counted. rows (by image)   a row in
+ * windows, or own rows, of presentations of two parts is left out of both presentations     parts with the smaller
+ * share choose first; a presentation whose window meets a window that an earlier part has kept is left out
  */
 #ifndef BM_OPS_SPLIT_H
 #define BM_OPS_SPLIT_H
@@ -42,7 +42,7 @@ struct bm_split {
     size_t groups[BM_MAX_PARTS], units[BM_MAX_PARTS]; /* dealt and given out */
     size_t shared[BM_MAX_PARTS];                      /* units of the part left out because of windows */
     size_t no_image;                                  /* rows before the first presentation of their run (by image) */
-    size_t outside_run;                               /* presentations whose window leaves their run */
+    size_t outside_run;                               /* presentations whose window leaves their run or meets a gap */
 };
 
 /* `name` (the input's) opens the messages. BM_EUSAGE where the rule does not fit the timeline. */

@@ -17,6 +17,16 @@ static struct bm_stretch *stretch(const struct bm_timeline *t, size_t i)
     return (struct bm_stretch *)t->stretches.data + i;
 }
 
+static size_t pieces(const struct bm_timeline *t)
+{
+    return t->pieces.size / sizeof(struct bm_piece);
+}
+
+static struct bm_piece *piece(const struct bm_timeline *t, size_t i)
+{
+    return (struct bm_piece *)t->pieces.data + i;
+}
+
 static struct bm_presentation *show(const struct bm_timeline *t, size_t i)
 {
     return (struct bm_presentation *)t->presentations.data + i;
@@ -32,37 +42,66 @@ const struct bm_presentation *bm_timeline_show(const struct bm_timeline *t, size
     return show(t, i);
 }
 
-size_t bm_timeline_longest_run(const struct bm_timeline *t)
+const struct bm_piece *bm_timeline_piece(const struct bm_timeline *t, size_t i)
+{
+    return piece(t, i);
+}
+
+size_t bm_timeline_longest_piece(const struct bm_timeline *t)
 {
     size_t longest = 0;
-    for (size_t i = 0; i < bm_timeline_runs(t); i++)
-        if (stretch(t, i)->rows > longest)
-            longest = stretch(t, i)->rows;
+    for (size_t i = 0; i < pieces(t); i++)
+        if (piece(t, i)->rows > longest)
+            longest = piece(t, i)->rows;
     return longest;
+}
+
+bool bm_timeline_onset_known(const struct bm_timeline *t, size_t i)
+{
+    const struct bm_piece *p = piece(t, show(t, i)->piece);
+    return !p->behind_gap || p->first != show(t, i)->first;
+}
+
+static int add_piece(struct bm_timeline *t, size_t rows, bool behind_gap, struct bm_error *err)
+{
+    struct bm_piece p = {t->rows, rows, behind_gap};
+    return bm_buf_append(&t->pieces, &p, sizeof p, err);
+}
+
+static int add_stretch(struct bm_timeline *t, int subject, int session, int run, size_t rows, struct bm_error *err)
+{
+    struct bm_stretch s = {t->rows, rows, subject, session, run};
+    return bm_buf_append(&t->stretches, &s, sizeof s, err);
 }
 
 int bm_timeline_add_run(struct bm_timeline *t, int subject, int session, int run, size_t rows, struct bm_error *err)
 {
-    struct bm_stretch s = {t->rows, rows, subject, session, run};
-    if (bm_add(t->rows, rows, &t->rows, "rows", err) < 0)
+    if (add_piece(t, rows, false, err) < 0 || add_stretch(t, subject, session, run, rows, err) < 0)
         return -1;
-    return bm_buf_append(&t->stretches, &s, sizeof s, err);
+    return bm_add(t->rows, rows, &t->rows, "rows", err);
 }
 
-/* The run that row `row` continues, or a new one. */
+static bool continues(const struct bm_timeline *t, const struct bm_row *row, float last_time)
+{
+    const struct bm_stretch *s = bm_timeline_runs(t) > 0 ? stretch(t, bm_timeline_runs(t) - 1) : NULL;
+    return s && s->subject == row->subject_idx && s->session == row->session && s->run == row->run &&
+           row->time > last_time;
+}
+
+/* The run and the piece that row `row` continues, or new ones. */
 static int enter_run(struct bm_timeline *t, const struct bm_row *row, float last_time, struct bm_error *err)
 {
-    size_t n = bm_timeline_runs(t);
-    if (n > 0) {
-        struct bm_stretch *s = stretch(t, n - 1);
-        if (s->subject == row->subject_idx && s->session == row->session && s->run == row->run &&
-            row->time > last_time) {
-            s->rows++;
-            t->rows++;
-            return 0;
-        }
-    }
-    return bm_timeline_add_run(t, row->subject_idx, row->session, row->run, 1, err);
+    bool same_run = continues(t, row, last_time), next = same_run && row->time == last_time + 1;
+    int status = 0;
+    if (same_run)
+        stretch(t, bm_timeline_runs(t) - 1)->rows++;
+    else
+        status = add_stretch(t, row->subject_idx, row->session, row->run, 1, err);
+    if (next)
+        piece(t, pieces(t) - 1)->rows++;
+    else if (status == 0)
+        status = add_piece(t, 1, same_run || row->time > 0, err);
+    return status < 0 ? -1 : bm_add(t->rows, 1, &t->rows, "rows", err);
 }
 
 static int contradiction(const char *name, size_t i, const char *what, struct bm_error *err)
@@ -88,7 +127,7 @@ static int enter_show(struct bm_timeline *t, const struct bm_row *row, int32_t i
         last->rows++;
         return 0;
     }
-    struct bm_presentation p = {t->rows - 1, 1, here, row->trial, image};
+    struct bm_presentation p = {t->rows - 1, 1, here, pieces(t) - 1, row->trial, image};
     return bm_buf_append(&t->presentations, &p, sizeof p, err);
 }
 
@@ -123,6 +162,7 @@ int bm_timeline_add_rows(struct bm_timeline *t, const struct bm_rows *rows, cons
 void bm_timeline_free(struct bm_timeline *t)
 {
     bm_buf_free(&t->stretches);
+    bm_buf_free(&t->pieces);
     bm_buf_free(&t->presentations);
     *t = (struct bm_timeline){0};
 }

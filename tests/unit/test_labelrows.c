@@ -18,7 +18,7 @@ static void delays_round_to_even(void)
     };
 
     for (size_t i = 0; i < COUNT(rows); i++)
-        CHECK_ROW(bm_delay_rows(rows[i].offset, rows[i].tr) == rows[i].rows, i);
+        CHECK_ROW(bm_delay_rows(rows[i].offset, rows[i].tr, 0) == rows[i].rows, i);
 }
 
 static void onsets_round_halves_up(void)
@@ -188,7 +188,7 @@ static void tables_by_hand(void)
         int32_t history[MAX_H] = {0}, keep[MAX_H];
         struct bm_rows rows = {w->h, w->rows, data};
         memset(data, 0xEE, sizeof data);
-        bm_label_rows(&rows, w->shown, w->n, w->shift, w->merge, 8, 40, 12, keep);
+        bm_label_rows(&rows, NULL, w->shown, w->n, w->shift, w->merge, 8, 40, 12, keep);
         CHECK_ROW(data[w->rows * bm_row_size(w->h)] == 0xEE, i);
         for (size_t t = 0; t < w->rows; t++) {
             struct bm_row row = {.stimulus_history = history};
@@ -212,8 +212,8 @@ static void a_delay_moves_the_rows(void)
 
     for (int64_t shift = 0; shift < 25; shift++)
         for (int merge = 0; merge < 2; merge++) {
-            bm_label_rows(&a, shown, COUNT(shown), 0, merge, 1, 1, 1, keep);
-            bm_label_rows(&b, shown, COUNT(shown), shift, merge, 1, 1, 1, keep);
+            bm_label_rows(&a, NULL, shown, COUNT(shown), 0, merge, 1, 1, 1, keep);
+            bm_label_rows(&b, NULL, shown, COUNT(shown), shift, merge, 1, 1, 1, keep);
             for (size_t t = (size_t)shift; t < 30; t++) {
                 const unsigned char *from = plain + (t - (size_t)shift) * 34, *to = moved + t * 34;
                 CHECK_ROW(memcmp(from, to, 22) == 0 && memcmp(from + 26, to + 26, 8) == 0, shift); /* all but time */

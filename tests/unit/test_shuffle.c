@@ -163,7 +163,7 @@ static void timeline_finds_runs_and_presentations(void)
     REQUIRE(make_timeline(&t, 3, &err) == 0, &err);
     CHECK(t.rows == 36 && bm_timeline_runs(&t) == 3 && bm_timeline_shows(&t) == 9);
     CHECK(bm_timeline_run(&t, 1)->first == 12 && bm_timeline_run(&t, 1)->run == 2);
-    CHECK(bm_timeline_run(&t, 1)->session == 2 && bm_timeline_longest_run(&t) == 12);
+    CHECK(bm_timeline_run(&t, 1)->session == 2 && bm_timeline_longest_piece(&t) == 12);
     const struct bm_presentation *p = bm_timeline_show(&t, 4);
     CHECK(p->first == 18 && p->rows == 3 && p->stretch == 1 && p->trial == 1 && p->image == 4);
     bm_timeline_free(&t);
