@@ -91,11 +91,17 @@ def runs_of(meta):
     return np.concatenate([[0], np.cumsum(new)])
 
 
+def pieces_of(meta):
+    """Piece number of each row: a new one with every run and behind every gap in time."""
+    run = runs_of(meta)
+    return np.concatenate([[0], np.cumsum((np.diff(run) > 0) | (np.diff(meta["time"]) != 1))])
+
+
 class Model:
     """Units, groups and parts of metadata rows."""
 
     def __init__(self, meta, *, unit="row", by="row", window=1, lag=0, seed=0, split=SPLIT):
-        self.meta, self.run = meta, runs_of(meta)
+        self.meta, self.run, self.piece = meta, runs_of(meta), pieces_of(meta)
         self.parts = dict(item.split("=") for item in split.split(","))
         self.parts = {name: Fraction(f) for name, f in self.parts.items()}
         self.unit, self.by, self.window, self.lag = unit, by, window, lag
@@ -106,7 +112,7 @@ class Model:
         self.shows = list(shows.values())
         self.no_image = int((meta["trial"] < 0).sum()) if (unit, by) == ("row", "image") else 0
         if unit == "presentation":
-            self.units = [rows[0] for rows in self.shows if len(self.window_of(rows[0])) == window]
+            self.units = [r for r, *_ in self.shows if len(self.window_of(r)) == window and self.begins_with(r)]
         else:
             self.units = [r for r in range(len(meta)) if by != "image" or meta["trial"][r] >= 0]
         self.assign(seed)
@@ -114,7 +120,13 @@ class Model:
 
     def window_of(self, first):
         rows = range(first + self.lag, first + self.lag + self.window)
-        return [r for r in rows if 0 <= r < len(self.meta) and self.run[r] == self.run[first]]
+        return [r for r in rows if 0 <= r < len(self.meta) and self.piece[r] == self.piece[first]]
+
+    def begins_with(self, first):
+        """Is the volume before this row there, or was there none?"""
+        if self.meta["time"][first] == 0:
+            return True
+        return first > 0 and self.piece[first - 1] == self.piece[first]
 
     def key(self, row):
         m = self.meta[row]
@@ -183,6 +195,19 @@ def meta(tmp_path):
     rows = metadata()
     np.save(tmp_path / "x.meta.npy", rows)
     return rows
+
+
+@pytest.fixture
+def gappy(tmp_path):
+    """The same with volumes left out: single ones, stretches, the first and the last of runs."""
+    rows = metadata()
+    rng = np.random.default_rng(8)
+    keep = rng.random(len(rows)) > 0.02
+    for first in rng.integers(0, len(rows) - 9, 12):
+        keep[first : first + 9] = False
+    keep[0] = keep[-1] = False
+    np.save(tmp_path / "gappy.meta.npy", rows[keep])
+    return rows[keep]
 
 
 def shuffled(run, tmp_path, *args, output="out.npy"):
@@ -322,6 +347,32 @@ def test_split(run, tmp_path, meta, case, mode):
     assert about["left_out_no_image"] == model.no_image
     missing = len(model.shows) - len(model.units) if model.unit == "presentation" else 0
     assert about["left_out_outside_run"] == missing
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: ",".join(f"{k}={v}" for k, v in case.items()))
+def test_split_of_runs_with_gaps(run, tmp_path, gappy, case):
+    if case.get("by") == "run" and "split" not in case:
+        case = case | {"split": "train=0.6,val=0.25,test=0.15"}
+    model = Model(gappy, seed=11, **case)
+    about, arrays = shuffled(run, tmp_path, *options(case), "--seed", 11, tmp_path / "gappy.meta.npy")
+    for p, name in enumerate(model.parts):
+        assert arrays[f"out.{name}.npy"].tolist() == ordered(model.rows(p), "full", 11, 0, p)
+        assert about["parts"][p]["left_out_shared"] == model.shared[p]
+    missing = len(model.shows) - len(model.units) if model.unit == "presentation" else 0
+    assert about["left_out_outside_run"] == missing
+
+
+@pytest.mark.parametrize("lag", [0, 2, -1])
+def test_rows_of_a_window_follow_each_other(run, tmp_path, gappy, lag):
+    """All that a loader reads is of one run, TR after TR, and the volume before the presentation is there too."""
+    args = ("--unit", "presentation", "--window", 4, "--lag", lag, "--mode", "none", tmp_path / "gappy.meta.npy")
+    about, arrays = shuffled(run, tmp_path, *args)
+    firsts = arrays["out.npy"]
+    windows = firsts[:, None] + lag + np.arange(4)
+    assert (np.diff(gappy["time"][windows], axis=1) == 1).all()
+    assert (np.ptp(runs_of(gappy)[windows], axis=1) == 0).all()
+    assert (gappy["time"][firsts] - gappy["time"][firsts - 1] == 1).all()
+    assert about["left_out_outside_run"] > 40 and len(firsts) > 100
 
 
 def test_split_without_shuffle_is_the_same_for_all_epochs(run, tmp_path, meta):

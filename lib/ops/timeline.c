@@ -81,17 +81,17 @@ int bm_timeline_add_run(struct bm_timeline *t, int subject, int session, int run
     return bm_add(t->rows, rows, &t->rows, "rows", err);
 }
 
-static bool continues(const struct bm_timeline *t, const struct bm_row *row, float last_time)
+static bool continues(const struct bm_timeline *t, const struct bm_row *row)
 {
     const struct bm_stretch *s = bm_timeline_runs(t) > 0 ? stretch(t, bm_timeline_runs(t) - 1) : NULL;
     return s && s->subject == row->subject_idx && s->session == row->session && s->run == row->run &&
-           row->time > last_time;
+           row->time > t->last_time;
 }
 
 /* The run and the piece that row `row` continues, or new ones. */
-static int enter_run(struct bm_timeline *t, const struct bm_row *row, float last_time, struct bm_error *err)
+static int enter_run(struct bm_timeline *t, const struct bm_row *row, struct bm_error *err)
 {
-    bool same_run = continues(t, row, last_time), next = same_run && row->time == last_time + 1;
+    bool same_run = continues(t, row), next = same_run && row->time == t->last_time + 1;
     int status = 0;
     if (same_run)
         stretch(t, bm_timeline_runs(t) - 1)->rows++;
@@ -101,6 +101,7 @@ static int enter_run(struct bm_timeline *t, const struct bm_row *row, float last
         piece(t, pieces(t) - 1)->rows++;
     else if (status == 0)
         status = add_piece(t, 1, same_run || row->time > 0, err);
+    t->last_time = row->time;
     return status < 0 ? -1 : bm_add(t->rows, 1, &t->rows, "rows", err);
 }
 
@@ -134,16 +135,14 @@ static int enter_show(struct bm_timeline *t, const struct bm_row *row, int32_t i
 static int add_rows(struct bm_timeline *t, const struct bm_rows *rows, struct bm_row *row, const char *name,
                     struct bm_error *err)
 {
-    float last_time = 0;
     for (size_t i = 0; i < rows->n; i++) {
         bm_row_get(rows, i, row);
         if (row->subject_idx < 0 || row->session < 0 || row->run < 0)
             return contradiction(name, i, "negative subject, session or run number", err);
-        if (enter_run(t, row, last_time, err) < 0)
+        if (enter_run(t, row, err) < 0)
             return -1;
         if (enter_show(t, row, row->stimulus_history[rows->history - 1], name, i, err) < 0)
             return -1;
-        last_time = row->time;
     }
     return 0;
 }

@@ -32,6 +32,7 @@ struct bm_timeline {
     size_t rows;
     struct bm_buf stretches, pieces, presentations; /* of the structures above */
     bool has_presentations;                         /* metadata were added */
+    float last_time;                                /* of the newest of their rows */
 };
 
 int bm_timeline_add_run(struct bm_timeline *t, int subject, int session, int run, size_t rows,

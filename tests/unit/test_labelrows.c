@@ -1,6 +1,8 @@
 #include "ops/labelrows.h"
 #include "unit.h"
 
+#include <math.h>
+
 #define MAX_ROWS 12
 #define MAX_H 4
 #define _ (-1)
@@ -19,6 +21,30 @@ static void delays_round_to_even(void)
 
     for (size_t i = 0; i < COUNT(rows); i++)
         CHECK_ROW(bm_delay_rows(rows[i].offset, rows[i].tr, 0) == rows[i].rows, i);
+}
+
+/* offset / tr - sampled, split into whole rows and a rest of at most half a row. */
+static void delays_are_split(void)
+{
+    static const struct {
+        double offset, tr, sampled;
+        int64_t rows;
+        double rest;
+    } rows[] = {
+        {4.6, 4.0 / 3, 0, 3, 0.45}, {4.6, 4.0 / 3, 0.5, 3, -0.05},
+        {4.6, 2, 0.5, 2, -0.2},     {4.6, 1, 0, 5, -0.4},
+        {4.6, 1, 1, 4, -0.4},       {5, 2, 0, 2, 0.5},
+        {7, 2, 0, 4, -0.5},         {0, 2, 0.5, 0, -0.5},
+        {0, 2, 1, -1, 0},           {4, (double)(4.0f / 3), 0, 3, 0},
+        {4, 4.0 / 3, 0, 3, 0},      {4.00002, 4.0 / 3, 0, 3, 1.5e-5},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        double rest = bm_delay_rest(rows[i].offset, rows[i].tr, rows[i].sampled);
+        CHECK_ROW(bm_delay_rows(rows[i].offset, rows[i].tr, rows[i].sampled) == rows[i].rows, i);
+        CHECK_ROW(fabs(rest - rows[i].rest) < 1e-12, i);
+        CHECK_ROW(rows[i].rest != 0 || rest == 0, i);
+    }
 }
 
 static void onsets_round_halves_up(void)
@@ -221,13 +247,29 @@ static void a_delay_moves_the_rows(void)
         }
 }
 
+/* Rows of a run from which volumes have been left out are those of the whole run at the volumes that are left. */
+static void left_out_volumes_leave_the_others_alone(void)
+{
+    static const struct bm_presentation shown[] = {{0, 2, 1}, {3, 1, 1}, {4, 0, 2}, {5, 3, 3}, {6, 1, 0}, {9, 2, 9}};
+    static const int32_t times[] = {0, 1, 2, 7, 8, 9, 12, 29};
+    unsigned char whole[30 * 34], left[COUNT(times) * 34];
+    int32_t keep[4];
+    struct bm_rows a = {4, 30, whole}, b = {4, COUNT(times), left};
+
+    for (int64_t shift = -3; shift < 8; shift++)
+        for (int merge = 0; merge < 2; merge++) {
+            bm_label_rows(&a, NULL, shown, COUNT(shown), shift, merge, 1, 2, 3, keep);
+            bm_label_rows(&b, times, shown, COUNT(shown), shift, merge, 1, 2, 3, keep);
+            for (size_t i = 0; i < COUNT(times); i++)
+                CHECK_ROW(memcmp(left + i * 34, whole + times[i] * 34, 34) == 0, shift);
+        }
+}
+
 int main(void)
 {
     static const struct unit_test all[] = {
-        UNIT(delays_round_to_even),
-        UNIT(onsets_round_halves_up),
-        UNIT(tables_by_hand),
-        UNIT(a_delay_moves_the_rows),
+        UNIT(delays_round_to_even), UNIT(delays_are_split),       UNIT(onsets_round_halves_up),
+        UNIT(tables_by_hand),       UNIT(a_delay_moves_the_rows), UNIT(left_out_volumes_leave_the_others_alone),
     };
     return unit_main(all, COUNT(all));
 }

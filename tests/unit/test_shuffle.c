@@ -185,6 +185,46 @@ static void timeline_starts_a_run_where_time_starts_again(void)
     bm_timeline_free(&t);
 }
 
+/* Two runs of the volumes 0 1 2 4 5 6 7 and 2 3, a trial every two volumes from 1 on. */
+static int make_gaps(struct bm_timeline *t, struct bm_error *err)
+{
+    static const int times[] = {0, 1, 2, 4, 5, 6, 7, 2, 3};
+    int status = 0;
+    for (size_t i = 0; i < COUNT(times) && status == 0; i++) {
+        unsigned char record[22];
+        int32_t trial = (times[i] + 1) / 2 - 1, image = trial < 0 ? -1 : 10 + trial;
+        struct bm_rows rows = {1, 1, record};
+        struct bm_row row = {&image, 1, 2, i < 7 ? 1 : 2, (float)times[i], trial, image};
+        bm_row_put(&rows, 0, &row);
+        status = bm_timeline_add_rows(t, &rows, "x", err);
+    }
+    return status;
+}
+
+static void timeline_sees_gaps(void)
+{
+    static const struct {
+        size_t first, rows, stretch, piece, piece_first, piece_rows;
+        bool known;
+    } shows[] = {
+        {1, 2, 0, 0, 0, 3, true}, {3, 1, 0, 1, 3, 4, false}, {4, 2, 0, 1, 3, 4, true},
+        {6, 1, 0, 1, 3, 4, true}, {7, 1, 1, 2, 7, 2, false}, {8, 1, 1, 2, 7, 2, true},
+    };
+    struct bm_error err = {0};
+    struct bm_timeline t = {0};
+    REQUIRE(make_gaps(&t, &err) == 0, &err);
+    CHECK(t.rows == 9 && bm_timeline_runs(&t) == 2 && bm_timeline_run(&t, 0)->rows == 7);
+    CHECK(bm_timeline_shows(&t) == COUNT(shows) && bm_timeline_longest_piece(&t) == 4);
+    for (size_t i = 0; i < COUNT(shows) && i < bm_timeline_shows(&t); i++) {
+        const struct bm_presentation *p = bm_timeline_show(&t, i);
+        const struct bm_piece *piece = bm_timeline_piece(&t, p->piece);
+        CHECK_ROW(p->first == shows[i].first && p->rows == shows[i].rows && p->stretch == shows[i].stretch, i);
+        CHECK_ROW(p->piece == shows[i].piece && piece->first == shows[i].piece_first, i);
+        CHECK_ROW(piece->rows == shows[i].piece_rows && bm_timeline_onset_known(&t, i) == shows[i].known, i);
+    }
+    bm_timeline_free(&t);
+}
+
 static void timeline_refuses_negative_numbers(void)
 {
     struct bm_error err = {0};
@@ -258,6 +298,32 @@ static void windows_keep_apart(void)
     }
 }
 
+/* Windows that meet a gap are as those that leave their run; so are those of trials that may have begun in one. */
+static void windows_do_not_cross_gaps(void)
+{
+    static const struct {
+        int64_t window, lag;
+        size_t n;
+        int64_t first[4];
+    } rows[] = {
+        {1, 0, 4, {1, 4, 6, 8}},  {2, 0, 2, {1, 4}},        {3, 0, 1, {4}},     {1, 1, 2, {1, 4}},
+        {1, -1, 4, {1, 4, 6, 8}}, {2, -1, 4, {1, 4, 6, 8}}, {3, -1, 2, {1, 4}}, {1, -2, 1, {6}},
+    };
+    struct bm_error err = {0};
+    struct bm_timeline t = {0};
+    REQUIRE(make_gaps(&t, &err) == 0, &err);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_split_rule rule = rule_of("a=1", BM_BY_ROW, BM_UNIT_PRESENTATION, rows[i].window);
+        struct bm_split s;
+        rule.lag = rows[i].lag;
+        REQUIRE(bm_split_make(&s, &t, &rule, "x", &err) == 0, &err);
+        CHECK_ROW(s.n == rows[i].n && s.outside_run == 6 - rows[i].n, i);
+        CHECK_ROW(s.n != rows[i].n || memcmp(s.row, rows[i].first, s.n * sizeof *s.row) == 0, i);
+        bm_split_free(&s);
+    }
+    bm_timeline_free(&t);
+}
+
 static void rules_that_do_not_fit(void)
 {
     static const struct {
@@ -312,9 +378,11 @@ int main(void)
         UNIT(sizes_are_exact),
         UNIT(timeline_finds_runs_and_presentations),
         UNIT(timeline_starts_a_run_where_time_starts_again),
+        UNIT(timeline_sees_gaps),
         UNIT(timeline_refuses_negative_numbers),
         UNIT(rows_before_the_first_image_are_left_out),
         UNIT(windows_keep_apart),
+        UNIT(windows_do_not_cross_gaps),
         UNIT(rules_that_do_not_fit),
         UNIT(runs_alone_tell_no_images),
     };
