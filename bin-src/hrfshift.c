@@ -16,7 +16,7 @@ static struct cli_list designs;
 static double offset = 4.6, sampled;
 static int64_t history = 4, sinc_width = 8, threads;
 static const char *shift = "none", *edges = "hold", *dtype = "float32";
-static const char *repeats = "count", *column = "trial_type", *categories, *store = "deflate";
+static const char *repeats = "count", *column = "trial_type", *categories, *ids = "names", *store = "deflate";
 
 static const struct cli_option options[] = {
     {"design", 'd', CLI_LIST, &designs, "FILE",
@@ -50,6 +50,10 @@ static const struct cli_option options[] = {
      "behaviour).",
      0, 0, "count|merge", false},
     {"column", 0, CLI_STRING, &column, "NAME", "Column of events.tsv that names the stimulus.", 0, 0, NULL, false},
+    {"ids", 0, CLI_CHOICE, &ids, NULL,
+     "What that column holds: names, which become the numbers of --categories, or the numbers of stimuli (0, 1, ...) "
+     "themselves.",
+     0, 0, "names|numbers", false},
     {"categories", 0, CLI_STRING, &categories, "A,B,C",
      "Names of the stimulus ids 0, 1, 2, ... for events.tsv; without it the sorted names that occur in all designs "
      "of "
@@ -92,7 +96,8 @@ static const struct cli_program program = {
 struct state {
     const struct cli *cli;
     struct bm_categories cats;
-    size_t runs; /* seen so far */
+    bool numbers; /* events name their stimuli by number */
+    size_t runs;  /* seen so far */
     enum bm_shift shift;
     struct bm_resample plan; /* of this run */
     double slope, inter;
@@ -111,15 +116,6 @@ static char *design_path(const struct state *s, const struct bm_run *run, struct
                   "pattern with {session} and {run}",
                   run->label, designs.n);
     return NULL;
-}
-
-static int read_design(struct state *s, const char *path, struct bm_design *d, struct bm_error *err)
-{
-    int events = bm_design_is_events(path, err);
-
-    if (events < 0)
-        return -1;
-    return bm_design_read(path, events ? column : NULL, events ? &s->cats : NULL, d, err);
 }
 
 #define LONGEST 1e9 /* seconds; no scan is longer, and rows stay far within 64 bits */
@@ -216,12 +212,12 @@ static int label_run(struct state *s, struct bm_run *run, const char *path, stru
     struct bm_presentation *shown = NULL;
     int status = -1;
 
-    if (read_design(s, path, &d, err))
+    if (bm_design_read(path, column, s->numbers ? NULL : &s->cats, &d, err))
         return -1;
     if (!check_length(&d, path, run, err))
         shown = to_rows(&d, path, run->tr, err);
     if (shown && !label(run, shown, d.nevents, err) && !add_step(s, run, path, &d, err))
-        status = set_categories(s, run, d.in_rows ? 0 : s->cats.n, err);
+        status = set_categories(s, run, d.in_rows || s->numbers ? 0 : s->cats.n, err);
     free(shown);
     bm_design_clear(&d);
     return status;
@@ -439,8 +435,11 @@ int main(int argc, char **argv)
     set_shift(&s, &op);
     if (!designs.n && s.shift == BM_SHIFT_NONE)
         cli_usage(&cli, "give the runs' designs with --design, or move the data with --shift");
+    s.numbers = !strcmp(ids, "numbers");
+    if (s.numbers && categories)
+        cli_usage(&cli, "--ids numbers have no --categories; leave one of them out");
     cli.own_steps = true;
-    if (categories ? given_categories(&s.cats, &err) : collect_categories(&s.cats, &err))
+    if (!s.numbers && (categories ? given_categories(&s.cats, &err) : collect_categories(&s.cats, &err)))
         cli_fail(&cli, &err);
     cli_run_op(&cli, cli.args, 1, cli.args[1], store, &op, cli_threads(threads));
     bm_categories_clear(&s.cats);

@@ -83,7 +83,7 @@ def made(run, tree, tmp_path_factory):
         f.write(b"behind")
     floats = run("nifti2h5", odd, "-").out
     gaps = write_stream([make_run(np.ones((4, 3), "<f4"), times=[1, 2, 5, 6])])
-    gaps = run("concat", "-", "-", stdin=gaps).out
+    gaps = run("hrfshift", "--shift", "linear", "-", "-", stdin=gaps).out
     run("concat", "-", folder / "gaps.fmri.npy", stdin=gaps)
     return types.SimpleNamespace(folder=folder, raw=raw, labelled=labelled, odd=odd, floats=floats, gaps=gaps)
 
@@ -195,7 +195,9 @@ def test_keys_of_streams(code, made):
 
 
 def test_counts(code, made):
-    found = {name for foot in footers(code, made.raw, made.labelled, made.floats) for name in foot["counts"]}
+    found = {
+        name for foot in footers(code, made.raw, made.labelled, made.floats, made.gaps) for name in foot["counts"]
+    }
     assert found == table("count")
 
 

@@ -287,3 +287,50 @@ def test_events_that_are_not_right(run, tmp_path, what):
     args = ["--design", tmp_path / "events.tsv", "-", tmp_path / "out.h5"]
     run.fails("hrfshift", *args, stdin=stream, says="events.tsv")
     assert not (tmp_path / "out.h5").exists()
+
+
+def test_events_that_name_their_stimuli_by_number(run, tmp_path):
+    """--ids numbers: 73k ids as they stand, no categories; what is no number is an error."""
+    numbers = dict(zip(sorted(set(EVENTS["trial_type"])), [0, 72999, 41, 7], strict=True))
+    EVENTS.assign(image=EVENTS["trial_type"].map(numbers)).to_csv(tmp_path / "events.tsv", sep="\t", index=False)
+    args = ["--design", tmp_path / "events.tsv", "--ids", "numbers", "--column"]
+    (got,) = shifted(run, runs_like([[0] * 32], 2.5), *args, "image")
+    wanted = rows_of_events(EVENTS.assign(trial_type=EVENTS["trial_type"].map(numbers)), **NUMBERED)
+    assert np.array_equal(got.meta, wanted) and got.head["categories"] == []
+    stream = write_stream(runs_like([[0] * 32], 2.5))
+    run.fails(
+        "hrfshift", *args, "trial_type", "-", "-", stdin=stream, says=["events.tsv", "shoe", "no stimulus number"]
+    )
+    args += ["image", "--categories", "a,b"]
+    run.fails("hrfshift", *args, "-", "-", stdin=stream, status=2, says=["--ids", "--categories"])
+
+
+NUMBERED = {"volumes": 32, "tr": 2.5, "offset": 4.6, "subject": 2, "session": 5, "categories": range(73000)}
+
+
+def test_a_missing_column_lists_those_that_exist(run, tmp_path):
+    EVENTS.assign(stim_file="a.png").drop(columns="trial_type").to_csv(tmp_path / "e.tsv", sep="\t", index=False)
+    stream = write_stream(runs_like([[0] * 32], 2.5))
+    says = ["e.tsv", "no column trial_type", "onset, duration, stim_file"]
+    run.fails("hrfshift", "--design", tmp_path / "e.tsv", "-", tmp_path / "out.h5", stdin=stream, says=says)
+    many = EVENTS.rename(columns={"trial_type": "kind"}).assign(**{f"column_{k:03d}": 0 for k in range(200)})
+    many.to_csv(tmp_path / "e.tsv", sep="\t", index=False)
+    done = run.fails("hrfshift", "--design", tmp_path / "e.tsv", "-", "-", stdin=stream, says=["kind, column_000"])
+    assert done.err.strip().endswith(", ...") and "column_199" not in done.err
+
+
+def test_events_without_a_time(run, tmp_path):
+    """n/a as a duration is an impulse; n/a as an onset is fine where nothing was presented, and an error elsewhere."""
+    table = EVENTS.astype(object)
+    table.loc[len(table)] = ["n/a", "n/a", "n/a"]
+    table.loc[2, "duration"] = "n/a"
+    table.to_csv(tmp_path / "e.tsv", sep="\t", index=False)
+    (got,) = shifted(run, runs_like([[0] * 32], 2.5), "--design", tmp_path / "e.tsv")
+    impulse = EVENTS.copy()
+    impulse.loc[2, "duration"] = 0
+    wanted = rows_of_events(impulse, volumes=32, tr=2.5, offset=4.6, subject=2, session=5)
+    assert np.array_equal(got.meta, wanted)
+    table.loc[len(table)] = ["n/a", 1.0, "cat"]
+    table.to_csv(tmp_path / "e.tsv", sep="\t", index=False)
+    stream = write_stream(runs_like([[0] * 32], 2.5))
+    run.fails("hrfshift", "--design", tmp_path / "e.tsv", "-", "-", stdin=stream, says=["line 10", "onset", "n/a"])

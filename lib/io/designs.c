@@ -3,6 +3,7 @@
 #include "core/parse.h"
 #include "io/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,33 +156,50 @@ static int next_row(const char *path, struct bm_text *text, const struct columns
     return 1;
 }
 
+/* Names for a message, ", " between them and "..." for what does not fit. */
+struct name_list {
+    char text[300];
+    size_t used;
+    bool full;
+};
+
+static void add_name(struct name_list *list, struct bm_span name)
+{
+    const char *between = list->used ? ", " : "";
+    const size_t most = sizeof list->text - 8;
+
+    if (list->full)
+        return;
+    list->full = list->used + name.n + 2 > most;
+    if (list->full)
+        name = (struct bm_span){"...", 3};
+    list->used += (size_t)snprintf(list->text + list->used, sizeof list->text - list->used, "%s%.*s", between,
+                                   BM_SPAN_ARG(name));
+}
+
 static int need_column(const char *path, const char *column, const struct columns *c, struct bm_span header,
                        struct bm_error *err)
 {
+    struct name_list list = {.used = 0};
+    struct bm_span field;
+
     if (c->wanted != NO_COLUMN)
         return 0;
-    return bm_fail(err, BM_EDATA, "%s: has no column %s; name one of its columns: %.*s", path,
-                   column ? column : "for the stimulus", BM_SPAN_ARG(header));
+    while (bm_span_field(&header, '\t', &field))
+        add_name(&list, field);
+    return bm_fail(err, BM_EDATA, "%s: has no column %s; name one of its columns: %s", path,
+                   column ? column : "for the stimulus", list.text);
 }
 
 static int unknown_category(const char *path, size_t line, struct bm_span value, const struct bm_categories *cats,
                             struct bm_error *err)
 {
-    char list[300] = "";
-    size_t used = 0;
+    struct name_list list = {.text = "none"};
 
-    for (size_t i = 0; i < cats->n; i++) {
-        size_t n = strlen(cats->names[i]);
-        if (used + n + 8 > sizeof list) {
-            memcpy(list + used, ", ...", 6);
-            break;
-        }
-        memcpy(list + used, ", ", 2);
-        memcpy(list + used + 2, cats->names[i], n + 1);
-        used += n + 2;
-    }
+    for (size_t i = 0; i < cats->n; i++)
+        add_name(&list, (struct bm_span){cats->names[i], strlen(cats->names[i])});
     return bm_fail(err, BM_EDATA, "%s: line %zu: \"%.*s\" is not among the categories (%s); correct it or add it",
-                   path, line, BM_SPAN_ARG(value), cats->n ? list + 2 : "none");
+                   path, line, BM_SPAN_ARG(value), list.text);
 }
 
 static int find_id(const char *path, size_t line, struct bm_span value, const struct bm_categories *cats, int32_t *id,
@@ -209,8 +227,10 @@ static int parse_times(const char *path, size_t line, const struct event_row *ro
                        struct bm_error *err)
 {
     if (!bm_parse_real_n(row->onset.s, row->onset.n, &e->onset))
-        return bm_fail(err, BM_EDATA, "%s: line %zu: onset \"%.*s\" is no number of seconds; correct it", path, line,
-                       BM_SPAN_ARG(row->onset));
+        return bm_fail(err, BM_EDATA,
+                       "%s: line %zu: onset \"%.*s\" is no number of seconds; correct it, or delete "
+                       "the line if nothing was presented",
+                       path, line, BM_SPAN_ARG(row->onset));
     e->duration = 0;
     if (!bm_span_is(row->duration, "n/a") &&
         (!bm_parse_real_n(row->duration.s, row->duration.n, &e->duration) || e->duration < 0))
@@ -257,9 +277,13 @@ static int read_events(const char *path, struct bm_text *text, const struct colu
     int rc;
 
     while ((rc = next_row(path, text, c, &row, err)) == 1) {
+        const bool nothing = bm_span_is(row.value, "n/a");
+
+        if (nothing && bm_span_is(row.onset, "n/a"))
+            continue;
         if (parse_times(path, text->line_no, &row, &e, err))
             return -1;
-        if (bm_span_is(row.value, "n/a"))
+        if (nothing)
             continue;
         if (find_id(path, text->line_no, row.value, cats, &e.id, err) || add_event(d, &room, &e, err))
             return -1;
