@@ -320,7 +320,7 @@ def test_a_missing_column_lists_those_that_exist(run, tmp_path):
 
 
 def test_events_without_a_time(run, tmp_path):
-    """n/a as a duration is an impulse; n/a as an onset is fine where nothing was presented, and an error elsewhere."""
+    """n/a as a duration is an impulse; as an onset it is fine where nothing was presented, and else an error."""
     table = EVENTS.astype(object)
     table.loc[len(table)] = ["n/a", "n/a", "n/a"]
     table.loc[2, "duration"] = "n/a"

@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+from conftest import ROOT
 from oracle import make_run, read_stream, rows_of_design, rows_of_events, write_stream
 from shifting import DELAYS, WITNESSES, delay, difference, fidelity, noise, reach, shifted
 from test_hrfshift import EVENTS, design, write_design
@@ -310,6 +311,44 @@ def test_usage(run, tmp_path, args, says):
     stream = write_stream([make_run(noise(0, 30, 3))])
     run.fails("hrfshift", *args, "-", tmp_path / "out.h5", stdin=stream, status=2, says=says)
     assert list(tmp_path.iterdir()) == []
+
+
+# The page -----------------------------------------------------------------------------------------------------------
+
+
+def page_table(first):
+    """Rows of the table in docs/timing.md whose header begins with `first`, as lists of cells."""
+    text = (ROOT / "docs/timing.md").read_text()
+    lines = text.split(f"\n| {first} |")[1].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_delays_of_the_page():
+    for _, tr, sampled, offset, d, whole, rest, _ in page_table("dataset"):
+        tr, offset = (4 / 3 if text == "4/3 s" else float(text.removesuffix(" s")) for text in (tr, offset))
+        assert delay(tr, offset, float(sampled)) == pytest.approx((int(whole), float(rest)))
+        assert float(d) == pytest.approx(int(whole) + float(rest))
+
+
+def test_amplitudes_of_the_page(run):
+    t, phases = np.arange(2000), np.linspace(0, np.pi, 8)
+    inner = slice(40, -40)
+    for hz, *wanted in page_table("Hz"):
+        omega = 2 * np.pi * float(hz) * 4 / 3
+        waves = np.stack([np.sin(omega * t), np.cos(omega * t)], 1)[inner]
+        for how, percent in zip(KINDS, wanted, strict=True):
+            got = shifted(run, np.sin(omega * t[:, None] + phases), how, "--dtype", "float64").data[inner]
+            left = np.hypot(*np.linalg.lstsq(waves, got, rcond=None)[0]).mean()
+            assert 100 * left == pytest.approx(float(percent), abs=0.051), (hz, how)
+
+
+def test_variances_of_the_page(run):
+    white = np.random.default_rng(0).standard_normal((2250, 200))
+    for rest, *wanted, what in page_table("f"):
+        for how, percent in zip(KINDS, wanted, strict=True):
+            if what == "white noise":
+                got = shifted(run, white, how, "--dtype", "float64", "--offset", 2 + float(rest), tr=1.0).data
+                assert 100 * got.var(0).mean() / white.var(0).mean() == pytest.approx(float(percent), abs=0.051)
 
 
 # Bits ---------------------------------------------------------------------------------------------------------------
