@@ -127,7 +127,7 @@ static void events_that_are_refused(void)
         {"onset\tduration\tt\n1\t2\t\n", "the stimulus is empty"},
         {"onset\tduration\tt\tt\n1\t2\ta\tb\n", "the column t is there twice"},
         {"onset\tduration\tonset\tt\n1\t2\t1\tb\n", "the column onset is there twice"},
-        {"onset\tduration\tkind\n1\t2\tface\n", "has no column t; name one of its columns: onset\tduration\tkind"},
+        {"onset\tduration\tkind\n1\t2\tface\n", "has no column t; name one of its columns: onset, duration, kind"},
     };
     char face[] = "face", house[] = "house", *names[2] = {face, house};
     const struct bm_categories cats = {names, 2};
@@ -136,11 +136,7 @@ static void events_that_are_refused(void)
         struct bm_design d;
         struct bm_error err = {0};
         CHECK_ROW(bm_design_read(put_text("bad.tsv", rows[i].text), "t", &cats, &d, &err) == -1 && !d.events, i);
-        char want[200]; /* control characters are shown as '?' */
-        (void)snprintf(want, sizeof want, "%s", rows[i].why);
-        for (char *p = want; *p; p++)
-            *p = *p == '\t' ? '?' : *p;
-        CHECK_ERR_CONTAINS(&err, want);
+        CHECK_ERR_CONTAINS(&err, rows[i].why);
     }
     struct bm_design d;
     struct bm_error err = {0};
