@@ -313,7 +313,8 @@ def test_a_missing_column_lists_those_that_exist(run, tmp_path):
     stream = write_stream(runs_like([[0] * 32], 2.5))
     says = ["e.tsv", "no column trial_type", "onset, duration, stim_file"]
     run.fails("hrfshift", "--design", tmp_path / "e.tsv", "-", tmp_path / "out.h5", stdin=stream, says=says)
-    many = EVENTS.rename(columns={"trial_type": "kind"}).assign(**{f"column_{k:03d}": 0 for k in range(200)})
+    more = pd.DataFrame(0, EVENTS.index, [f"column_{k:03d}" for k in range(200)])
+    many = pd.concat([EVENTS.rename(columns={"trial_type": "kind"}), more], axis=1)
     many.to_csv(tmp_path / "e.tsv", sep="\t", index=False)
     done = run.fails("hrfshift", "--design", tmp_path / "e.tsv", "-", "-", stdin=stream, says=["kind, column_000"])
     assert done.err.strip().endswith(", ...") and "column_199" not in done.err

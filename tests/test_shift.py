@@ -351,6 +351,22 @@ def test_variances_of_the_page(run):
                 assert 100 * got.var(0).mean() / white.var(0).mean() == pytest.approx(float(percent), abs=0.051)
 
 
+def test_variances_of_real_scans(run, shared, tmp_path):
+    haxby = shared / "haxby"
+    if not haxby.is_dir():
+        pytest.skip(f"{haxby} is missing: real data are not part of the project")
+    scans = sorted(haxby.glob("*_bold.nii.gz"))
+    run("nifti2h5", "--mask", haxby / "sub-01_mask.nii.gz", *scans, tmp_path / "packed.h5")
+    clean = run.pipe(("detrend", tmp_path / "packed.h5", "-"), ("zscore", "-", "-"))
+    for rest, *wanted, what in page_table("f"):
+        for how, percent in zip(KINDS, wanted, strict=True):
+            if what == "Haxby":
+                args = ("--shift", how, "--offset", 2.5 * (2 + float(rest)))
+                runs = read_stream(run("hrfshift", *args, "-", "-", stdin=clean).out)
+                left = np.mean([r.data[:, r.data.any(0)].var(0, ddof=1, dtype=float).mean() for r in runs])
+                assert 100 * left == pytest.approx(float(percent), abs=0.051), (rest, how)
+
+
 # Bits ---------------------------------------------------------------------------------------------------------------
 
 
