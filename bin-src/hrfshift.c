@@ -217,7 +217,7 @@ static int label_run(struct state *s, struct bm_run *run, const char *path, stru
     if (!check_length(&d, path, run, err))
         shown = to_rows(&d, path, run->tr, err);
     if (shown && !label(run, shown, d.nevents, err) && !add_step(s, run, path, &d, err))
-        status = set_categories(s, run, d.in_rows || s->numbers ? 0 : s->cats.n, err);
+        status = set_categories(s, run, d.in_rows ? 0 : s->cats.n, err);
     free(shown);
     bm_design_clear(&d);
     return status;

@@ -161,6 +161,17 @@ def test_bad_samples_take_the_rows_that_reach_them(run, how, bad):
     assert got.counts["hrfshift.nonfinite_samples"] == 3
 
 
+def test_counts_are_those_of_each_run(run):
+    runs = [
+        make_run(noise(k, 30 + 10 * k, 3), times=list(range(0, (k + 1) * (30 + 10 * k), k + 1)), run=k + 1)
+        for k in range(2)
+    ]
+    runs[0].data[3, 1] = runs[0].data[5, 2] = runs[1].data[9, 0] = np.nan
+    got = read_stream(run("hrfshift", "--shift", "linear", "-", "-", stdin=write_stream(runs)).out)
+    assert [r.counts["hrfshift.nonfinite_samples"] for r in got] == [2, 1]
+    assert [r.counts["hrfshift.shifted_edges"] for r in got] == [1, 40]
+
+
 @pytest.mark.parametrize("how", KINDS)
 def test_nothing_to_move(run, how):
     """A delay of whole TRs, as float32 headers have it: values as they are, whatever the edges."""

@@ -314,7 +314,7 @@ static void any_scale(void)
     for (size_t i = 0; i < COUNT(kinds); i++) {
         struct bm_resample r = plan_of(kinds[i], 6, 0.45, BM_EDGES_HOLD, NULL, T);
         for (size_t t = 0; t < T; t++) {
-            data[3 * t] = bm_random_unit(&rnd) - 0.5;
+            data[3 * t] = 0.99 * (2 * bm_random_unit(&rnd) - 1);
             data[3 * t + 1] = ldexp(data[3 * t], 1024);
             data[3 * t + 2] = ldexp(data[3 * t], -900);
         }
