@@ -22,4 +22,4 @@ C_FILES := $(wildcard bin-src/*.[ch] lib/*/*.[ch] tests/unit/*.[ch] bench/*.[ch]
 format: $(VENV)/ready ## Format all sources
 	$(VENV)/bin/clang-format -i $(C_FILES)
 	$(VENV)/bin/ruff format -q . && $(VENV)/bin/ruff check -q --fix .
-	$(VENV)/bin/snakefmt -q Snakefile rules/*.smk
+	$(VENV)/bin/snakefmt Snakefile rules/*.smk
