@@ -90,7 +90,10 @@ def cases(folder, program):
         ("boldinfo", "--verify", folder / "rows.json", packed, *runs),
     ]
     labelled.with_name("packed2.h5").write_bytes(second_session(folder, program))
-    return [Case(f"{name} {args[-1].rpartition('/')[2]}" if "{out}" in str(args[-1]) else name, [name, *map(str, args)]) for name, *args in found]
+    return [
+        Case(f"{name} {args[-1].rpartition('/')[2]}" if "{out}" in str(args[-1]) else name, [name, *map(str, args)])
+        for name, *args in found
+    ]
 
 
 def second_session(folder, program):
@@ -179,7 +182,10 @@ class Campaign:
 
         list(pool.map(one, self.faults(counts)))
         calls = " ".join(f"{name} {n}" for name, n in counts.items() if n)
-        print(f"{case.name:24} {sum(self.tally.values()) - before:6} faults {time.monotonic() - start:5.0f} s   {calls}", flush=True)
+        print(
+            f"{case.name:24} {sum(self.tally.values()) - before:6} faults {time.monotonic() - start:5.0f} s   {calls}",
+            flush=True,
+        )
 
 
 def main():

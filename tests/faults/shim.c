@@ -30,7 +30,8 @@
 #include <unistd.h>
 
 enum call { OPEN, READ, WRITE, FSYNC, CLOSE, RENAME, MMAP, TRUNCATE, ALLOC, CALLS };
-static const char *const names[CALLS] = {"open", "read", "write", "fsync", "close", "rename", "mmap", "truncate", "alloc"};
+static const char *const names[CALLS] = {"open",   "read", "write",    "fsync", "close",
+                                         "rename", "mmap", "truncate", "alloc"};
 
 static atomic_long counts[CALLS], total;
 static int wanted = -1; /* CALLS: any */
