@@ -182,10 +182,8 @@ class Campaign:
 
         list(pool.map(one, self.faults(counts)))
         calls = " ".join(f"{name} {n}" for name, n in counts.items() if n)
-        print(
-            f"{case.name:24} {sum(self.tally.values()) - before:6} faults {time.monotonic() - start:5.0f} s   {calls}",
-            flush=True,
-        )
+        faults, seconds = sum(self.tally.values()) - before, time.monotonic() - start
+        print(f"{case.name:24} {faults:6} faults {seconds:5.0f} s   {calls}", flush=True)
 
 
 def main():

@@ -1,7 +1,7 @@
 """Flips single bits and cuts files short, and looks at who notices: `make damage`.
 
-Small inputs and artifacts of every kind: gzipped runs, tile streams, series files (plain and deflated), ROI arrays and
-their description, shuffled indices. Each damaged copy goes through the program that is to find the damage:
+Small inputs and artifacts of every kind: gzipped runs, tile streams, series files (plain and deflated), ROI arrays
+and their description, shuffled indices. Each damaged copy goes through the program that is to find the damage:
 
   - a status other than 0 is right;
   - status 0 is right only if everything that a user gets from the file is as before (gzip headers hold a time and a

@@ -1,8 +1,8 @@
 """Kills the workflow at random moments, over and over, until the arrays are there: `make kills`.
 
 One cycle begins with an empty cache: the workflow is started, all its processes are killed (SIGKILL) after a random
-time, and it is started again, until it ends by itself. Then every artifact's checksum must be that of a run that nobody
-disturbed. Cycles go on until there were --kills kills.
+time, and it is started again, until it ends by itself. Then every artifact's checksum must be that of a run that
+nobody disturbed. Cycles go on until there were --kills kills.
 """
 
 import argparse
