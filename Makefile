@@ -41,9 +41,10 @@ FLAGS_release := -O3 -g $(HARDEN)
 FLAGS_debug   := -O0 -g3
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan    := -O1 -g -fsanitize=thread
+FLAGS_fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FLAGS_coverage := -O0 -g --coverage
 ifeq ($(FLAGS_$(VARIANT)),)
-$(error VARIANT=$(VARIANT) is not one of release debug asan tsan coverage)
+$(error VARIANT=$(VARIANT) is not one of release debug asan tsan fuzz coverage)
 endif
 ALL_CFLAGS = $(COMMON) $(WARN) $(FLAGS_$(VARIANT)) $(if $(HAVE_ISAL),-DBM_HAVE_ISAL) \
              $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
@@ -100,7 +101,7 @@ $(OUT)/boldmill.pc: FORCE
 .PHONY: FORCE
 FORCE:
 
-include rules/check.mk rules/docs.mk rules/workflow.mk rules/bench.mk rules/demo.mk
+include rules/check.mk rules/docs.mk rules/workflow.mk rules/bench.mk rules/demo.mk rules/fuzz.mk
 
 # ---- variants, installation, cleaning ----
 .PHONY: debug asan tsan install uninstall clean distclean help

@@ -7,6 +7,7 @@
 #include "io/npy.h"
 #include "io/rowsfile.h"
 #include "io/runjson.h"
+#include "io/sealed.h"
 #include "ops/split.h"
 
 #include <stdlib.h>
@@ -253,7 +254,7 @@ static int write_text(const char *path, const char *text, struct bm_error *err)
     struct bm_commit *c = bm_commit_open(path, err);
     if (!c)
         return -1;
-    if (bm_commit_write(c, text, strlen(text), err) < 0 || bm_commit_write(c, "\n", 1, err) < 0) {
+    if (bm_commit_write(c, text, strlen(text), err) < 0) {
         bm_commit_drop(c);
         return -1;
     }
@@ -262,11 +263,9 @@ static int write_text(const char *path, const char *text, struct bm_error *err)
 
 static int write_description(const struct job *job, const char *path, struct bm_error *err)
 {
-    json_t *root = describe(job);
-    char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    int status = text ? write_text(path, text, err) : bm_fail(err, BM_ESYS, "%s: out of memory; free some", path);
+    char *text = bm_sealed_text(describe(job), err);
+    int status = text ? write_text(path, text, err) : -1;
     free(text);
-    json_decref(root);
     return status;
 }
 

@@ -71,6 +71,12 @@ def row_dtype(history):
     return np.dtype([*fields, ("time", "<f4"), ("trial", "<i4"), ("stimulus", "<i4")])
 
 
+def sealed(info):
+    """The bytes of a description that ends with the checksum of its own text (docs/formats.md)."""
+    text = json.dumps(info).removesuffix("}").encode()
+    return text + b',"crc32":"%08x"}\n' % zlib.crc32(text)
+
+
 def make_run(data, *, voxels=None, meta=None, tile_cols=16, counts=None, **head):
     """A run for write_stream; whatever `head` does not say has a plain value."""
     rows, cols = data.shape

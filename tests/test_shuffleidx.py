@@ -7,7 +7,7 @@ from itertools import chain, groupby
 
 import numpy as np
 import pytest
-from oracle import row_dtype, rows_of_design
+from oracle import row_dtype, rows_of_design, sealed
 
 MASK = 2**64 - 1
 SPLIT = "train=0.8,val=0.1,test=0.1"
@@ -429,7 +429,7 @@ def test_json_input_gives_the_same_split_as_the_metadata(run, tmp_path, meta):
         for k, (a, n) in enumerate(zip(firsts, lengths, strict=True))
     ]
     about = {"boldmill": "arrays", "schema": 1, "subject": 1, "runs": runs}
-    (tmp_path / "x.json").write_text(json.dumps(about))
+    (tmp_path / "x.json").write_bytes(sealed(about))
     args = ("--split", "train=0.5,test=0.5", "--by", "run")
     one = shuffled(run, tmp_path, *args, tmp_path / "x.meta.npy")[1]
     other = shuffled(run, tmp_path, *args, tmp_path / "x.json")[1]
@@ -570,12 +570,13 @@ def test_damaged_inputs(run, tmp_path, meta):
         (claim, "of 99999999999 rows"),
         (b"", "neither"),
         (b"hello", "neither"),
-        (b"{", "line 1"),
-        (b'{"boldmill": "shuffle"}', "does not describe"),
-        (b'{"boldmill": "arrays", "schema": 1, "runs": 3}', "does not describe"),
-        (b'{"boldmill": "arrays", "schema": 2, "subject": 1, "runs": []}', "schema"),
-        (b'{"boldmill": "arrays", "schema": 1, "subject": 1, "runs": []}', "no rows"),
-        (b'{"boldmill": "arrays", "schema": 1, "subject": 1, "runs": [{"session": 1, "run": 1}]}', "entry 0"),
+        (b"{", "checksum"),
+        (sealed({"boldmill": "arrays"}).replace(b"arrays", b"arrayt"), "checksum"),
+        (sealed({"boldmill": "shuffle"}), "does not describe"),
+        (sealed({"boldmill": "arrays", "schema": 1, "runs": 3}), "does not describe"),
+        (sealed({"boldmill": "arrays", "schema": 2, "subject": 1, "runs": []}), "schema"),
+        (sealed({"boldmill": "arrays", "schema": 1, "subject": 1, "runs": []}), "no rows"),
+        (sealed({"boldmill": "arrays", "schema": 1, "subject": 1, "runs": [{"session": 1, "run": 1}]}), "entry 0"),
     ]:
         bad.write_bytes(content)
         run.fails("shuffleidx", bad, out, says=[str(bad), says])

@@ -4,6 +4,7 @@
 #include "io/commit.h"
 #include "io/npy.h"
 #include "io/runjson.h"
+#include "io/sealed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,13 +223,13 @@ static int write_json(struct writer *w, json_t *fmri, json_t *meta, struct bm_co
     int status;
 
     w->runs = w->sessions = NULL;
-    text = bm_runjson_dump(json_pack("{s:s,s:i,s:o,s:o,s:i,s:{s:o,s:o},s:f,s:o,s:o,s:o,s:o}", "boldmill", "arrays",
-                                     "schema", BM_SCHEMA, "fmri", fmri, "meta", meta, "subject", w->first.subject,
-                                     "grid", "dims", bm_runjson_grid_dims(&w->first.grid), "affine",
-                                     bm_runjson_grid_affine(&w->first.grid), "tr", w->first.tr, "categories",
-                                     bm_runjson_categories(&w->first), "sessions", sessions, "runs", runs, "voxels",
-                                     voxel_list(&w->first)),
-                           err);
+    text = bm_sealed_text(json_pack("{s:s,s:i,s:o,s:o,s:i,s:{s:o,s:o},s:f,s:o,s:o,s:o,s:o}", "boldmill", "arrays",
+                                    "schema", BM_SCHEMA, "fmri", fmri, "meta", meta, "subject", w->first.subject,
+                                    "grid", "dims", bm_runjson_grid_dims(&w->first.grid), "affine",
+                                    bm_runjson_grid_affine(&w->first.grid), "tr", w->first.tr, "categories",
+                                    bm_runjson_categories(&w->first), "sessions", sessions, "runs", runs, "voxels",
+                                    voxel_list(&w->first)),
+                          err);
     if (!text)
         return -1;
     part.data = text;

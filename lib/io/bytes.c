@@ -24,8 +24,8 @@ struct bm_bytes {
     bool gzip, in_member, raw_end, ended, failed;
     int64_t raw_size;
     uint64_t raw_count;
-    unsigned char *in; /* BM_INFLATE_PUSHBACK + INPUT_BYTES */
-    size_t in_pos, in_end;
+    unsigned char *in; /* BM_INFLATE_PUSHBACK + in_size */
+    size_t in_size, in_pos, in_end;
     uint64_t produced, member_start; /* decoded bytes in all, and when this member began */
     uint32_t crc;                    /* of plain input, or of the members that are complete */
     uint32_t header_crc;
@@ -64,7 +64,7 @@ static int fill_if_empty(struct bm_bytes *b, struct bm_error *err)
 
     if (b->in_pos < b->in_end || b->raw_end)
         return 0;
-    if (read_some(b, b->in + BM_INFLATE_PUSHBACK, INPUT_BYTES, &got, err))
+    if (read_some(b, b->in + BM_INFLATE_PUSHBACK, b->in_size, &got, err))
         return -1;
     b->in_pos = BM_INFLATE_PUSHBACK;
     b->in_end = BM_INFLATE_PUSHBACK + got;
@@ -390,7 +390,7 @@ static int read_start(struct bm_bytes *b, struct bm_error *err)
 
     b->in_pos = b->in_end = BM_INFLATE_PUSHBACK;
     while (b->in_end < BM_INFLATE_PUSHBACK + 2 && !b->raw_end) {
-        if (read_some(b, b->in + b->in_end, INPUT_BYTES + BM_INFLATE_PUSHBACK - b->in_end, &got, err))
+        if (read_some(b, b->in + b->in_end, b->in_size + BM_INFLATE_PUSHBACK - b->in_end, &got, err))
             return -1;
         b->in_end += got;
     }
@@ -415,7 +415,8 @@ static int open_input(struct bm_bytes *b, const char *path, struct bm_error *err
     off_t at = S_ISREG(st.st_mode) ? lseek(b->fd, 0, SEEK_CUR) : -1;
     b->raw_size = at >= 0 && at <= st.st_size ? (int64_t)(st.st_size - at) : -1;
     (void)posix_fadvise(b->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    b->in = bm_alloc(BM_INFLATE_PUSHBACK + INPUT_BYTES, 1, b->name, err);
+    b->in_size = b->raw_size >= 0 && (uint64_t)b->raw_size < INPUT_BYTES ? (size_t)b->raw_size + 2 : INPUT_BYTES;
+    b->in = bm_alloc(BM_INFLATE_PUSHBACK + b->in_size, 1, b->name, err);
     b->hold = bm_alloc(HOLD_BYTES, 1, b->name, err);
     return b->in && b->hold ? read_start(b, err) : -1;
 }

@@ -5,6 +5,7 @@
 #include "io/npy.h"
 #include "io/open.h"
 #include "io/runjson.h"
+#include "io/sealed.h"
 #include "io/seriesfile.h"
 #include "io/stream.h"
 
@@ -240,15 +241,12 @@ static int check_indices(const char *path, const json_t *info, struct bm_error *
 
 static json_t *describe_json(const char *path, bool verify, struct bm_error *err)
 {
-    json_error_t why;
-    json_t *info = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
+    json_t *info = bm_sealed_read(path, err);
     const char *kind = json_string_value(json_object_get(info, "boldmill"));
     json_t *fmri = json_object_get(info, "fmri");
 
-    if (!info) {
-        (void)bm_fail(err, BM_EDATA, "%s: is not JSON (line %d: %s)", path, why.line, why.text);
+    if (!info)
         return NULL;
-    }
     if (!kind || (strcmp(kind, "arrays") != 0 && strcmp(kind, "shuffle") != 0) ||
         (!strcmp(kind, "arrays") && (!json_is_object(fmri) || !json_is_array(json_object_get(info, "runs"))))) {
         (void)bm_fail(err, BM_EDATA, "%s: is JSON, but none of boldmill's", path);

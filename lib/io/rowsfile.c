@@ -4,6 +4,7 @@
 #include "io/bytes.h"
 #include "io/npy.h"
 #include "io/runjson.h"
+#include "io/sealed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -120,16 +121,14 @@ static int read_json(struct bm_bytes *in, struct bm_rowsfile *f, struct bm_error
 {
     const char *name = bm_bytes_name(in);
     struct bm_buf text = {0};
-    json_error_t why;
     int status = read_up_to(in, MAX_JSON + 1, &text, err);
     if (status == 0 && text.size > MAX_JSON)
         status = bm_fail(err, BM_EDATA, "%s: is too long for an arrays description; check the name", name);
     if (status == 0)
         status = bm_bytes_finish(in, NULL, err);
     if (status == 0) {
-        json_t *root = json_loadb(text.data, text.size, JSON_REJECT_DUPLICATES, &why);
-        status = root ? take_runs(f, root, name, err)
-                      : bm_fail(err, BM_EDATA, "%s: line %d: %s; make it again", name, why.line, why.text);
+        json_t *root = bm_sealed_parse(text.data, text.size, name, err);
+        status = root ? take_runs(f, root, name, err) : -1;
         json_decref(root);
     }
     bm_buf_free(&text);

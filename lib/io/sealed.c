@@ -1,0 +1,79 @@
+#include "io/sealed.h"
+
+#include "core/mem.h"
+#include "io/bytes.h"
+#include "io/runjson.h"
+#include "io/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEAL ",\"crc32\":\"" /* then 8 digits, then CLOSE, then perhaps a line end */
+#define CLOSE "\"}"
+#define SEAL_SIZE (sizeof SEAL - 1 + 8 + sizeof CLOSE - 1)
+
+char *bm_sealed_text(json_t *object, struct bm_error *err)
+{
+    char *open = bm_runjson_dump(object, err), *text;
+    size_t n = open ? strlen(open) - 1 : 0; /* without its last brace */
+
+    text = open ? bm_format(err, "%.*s" SEAL "%08" PRIx32 CLOSE "\n", (int)n, open, bm_crc32(0, open, n)) : NULL;
+    free(open);
+    return text;
+}
+
+/* Where the seal of a text begins, or NULL; *crc is what it says. */
+static const char *find_seal(const char *text, size_t n, uint32_t *crc)
+{
+    const char *seal;
+    char digits[9], *end;
+
+    n -= n > 0 && text[n - 1] == '\n';
+    if (n < SEAL_SIZE)
+        return NULL;
+    seal = text + n - SEAL_SIZE;
+    memcpy(digits, seal + sizeof SEAL - 1, 8);
+    digits[8] = 0;
+    *crc = (uint32_t)strtoul(digits, &end, 16);
+    return *end == 0 && strspn(digits, "0123456789abcdef") == 8 && !memcmp(seal, SEAL, sizeof SEAL - 1) &&
+                   !memcmp(seal + SEAL_SIZE - sizeof CLOSE + 1, CLOSE, sizeof CLOSE - 1)
+               ? seal
+               : NULL;
+}
+
+json_t *bm_sealed_parse(const char *text, size_t n, const char *where, struct bm_error *err)
+{
+    json_error_t why;
+    uint32_t crc = 0;
+    const char *seal = find_seal(text, n, &crc);
+    json_t *object;
+
+    if (!seal || bm_crc32(0, text, (size_t)(seal - text)) != crc) {
+        (void)bm_fail(err, BM_EDATA,
+                      seal ? "%s: is damaged or was edited: its checksum does not match; make it again"
+                           : "%s: does not end with a checksum as boldmill's descriptions do; make it again",
+                      where);
+        return NULL;
+    }
+    object = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
+    if (object && json_is_object(object))
+        return object;
+    (void)bm_fail(err, BM_EDATA, "%s: line %d: %s; make it again", where, object ? 1 : why.line,
+                  object ? "not an object" : why.text);
+    json_decref(object);
+    return NULL;
+}
+
+json_t *bm_sealed_read(const char *path, struct bm_error *err)
+{
+    struct bm_text text;
+    json_t *object;
+
+    if (bm_text_read(path, &text, err))
+        return NULL;
+    object = bm_sealed_parse(text.buf.data ? text.buf.data : "", text.buf.size, path, err);
+    bm_text_clear(&text);
+    return object;
+}

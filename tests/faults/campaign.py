@@ -1,0 +1,211 @@
+"""Makes every system call of every program fail, one at a time, and looks at what is left: `make faults`.
+
+For each program on a small input: how often it opens, reads, writes, synchronises, closes, renames, truncates and
+allocates is counted first. Then each of these calls fails in a run of its own, once and from there on, in several
+ways; and the program is killed in place of each write, synchronisation and rename. After each run
+
+  - exit status 0:      every output is there, byte for byte as without a fault;
+  - another status:     an output that is there is complete (byte for byte), and no temporary file is left;
+  - killed:             an output that is there is complete.
+
+tests/faults/shim.c does the failing. --most N takes N places of each kind, spread evenly (the short form).
+"""
+
+import argparse
+import collections
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent))
+import nibabel as nib  # noqa: E402
+import numpy as np  # noqa: E402
+
+ERRORS = {
+    "open": ["EIO", "EMFILE", "EINTR"],
+    "read": ["EIO", "EINTR", "short"],
+    "write": ["EIO", "ENOSPC", "EDQUOT", "EINTR", "short"],
+    "fsync": ["EIO", "ENOSPC"],
+    "close": ["EIO", "ENOSPC"],
+    "rename": ["EIO", "ENOSPC"],
+    "truncate": ["EIO", "ENOSPC"],
+    "mmap": ["ENOMEM"],
+    "alloc": ["ENOMEM"],
+}
+KILLS = ("write", "fsync", "rename", "close")
+
+
+@dataclass
+class Case:
+    """One call of a program; `out` is a folder of its own for each run."""
+
+    name: str
+    command: list
+    outputs: dict = field(default_factory=dict)  # name -> bytes, without a fault
+
+
+def small_runs(folder):
+    rng = np.random.default_rng(1)
+    for run in (1, 2):
+        data = rng.integers(1, 900, (5, 4, 3, 20)).astype(np.int16)
+        image = nib.Nifti1Image(data, np.diag([2, 2, 2, 1]))
+        image.header.set_zooms((2, 2, 2, 1.5))
+        image.header.set_xyzt_units("mm", "sec")
+        nib.save(image, folder / f"sub-01_run-{run}_bold.nii.gz")
+        (folder / f"design{run}.tsv").write_text("".join(f"{k % 7 * (k % 3 == 0)}\n" for k in range(20)))
+    mask = nib.Nifti1Image((data[..., 0] > 300).astype(np.uint8), np.diag([2, 2, 2, 1]))
+    nib.save(mask, folder / "roi.nii.gz")
+
+
+def cases(folder, program):
+    """Commands; {out} is the folder of the outputs."""
+    small_runs(folder)
+    runs = sorted(folder.glob("*_bold.nii.gz"))
+    packed, labelled, rows = folder / "packed.h5", folder / "labelled.h5", folder / "rows.fmri.npy"
+    designs = [word for k in (1, 2) for word in ("--design", folder / f"design{k}.tsv")]
+    for name, *args in (
+        ("nifti2h5", *runs, packed),
+        ("hrfshift", *designs, packed, labelled),
+        ("concat", labelled, rows),
+    ):
+        subprocess.run([program(name), "--quiet", *map(str, args)], check=True)
+    found = [
+        ("nifti2h5", "-j1", *runs, "{out}/a.h5"),
+        ("nifti2h5", "-j1", "--store", "plain", "--mask", folder / "roi.nii.gz", *runs, "{out}/a.npys"),
+        ("detrend", "-j1", packed, "{out}/a.h5"),
+        ("zscore", "-j1", packed, "{out}/a.npys"),
+        ("hrfshift", *designs, packed, "{out}/a.h5"),
+        ("applymask", "-j1", "--roi", folder / "roi.nii.gz", packed, "{out}/a.h5"),
+        ("concat", labelled, "{out}/a.fmri.npy"),
+        ("concat", labelled, labelled.with_name("packed2.h5"), "{out}/a.h5"),
+        ("shuffleidx", "--split", "train=0.5,test=0.5", "--by", "run", folder / "rows.meta.npy", "{out}/a.npy"),
+        ("boldinfo", "--verify", folder / "rows.json", packed, *runs),
+    ]
+    labelled.with_name("packed2.h5").write_bytes(second_session(folder, program))
+    return [
+        Case(f"{name} {args[-1].rpartition('/')[2]}" if "{out}" in str(args[-1]) else name, [name, *map(str, args)])
+        for name, *args in found
+    ]
+
+
+def second_session(folder, program):
+    """The same runs as session 2, labelled."""
+    other = folder / "two.h5"
+    designs = [word for k in (1, 2) for word in ("--design", str(folder / f"design{k}.tsv"))]
+    runs = [str(path) for path in sorted(folder.glob("*_bold.nii.gz"))]
+    subprocess.run([program("nifti2h5"), "--quiet", "--session", "2", *runs, other], check=True)
+    subprocess.run([program("hrfshift"), "--quiet", *designs, other, folder / "two.l.h5"], check=True)
+    return (folder / "two.l.h5").read_bytes()
+
+
+class Campaign:
+    def __init__(self, args, folder):
+        self.args, self.folder = args, folder
+        self.bin = Path(args.bin).resolve()
+        self.shim = str(Path(args.shim).resolve())
+        self.tally, self.bad = collections.Counter(), []
+
+    def program(self, name):
+        return str(self.bin / name)
+
+    def run(self, case, **fault):
+        """(status, {name: bytes} of what lies in the output folder, messages, counts)"""
+        with tempfile.TemporaryDirectory(dir=self.folder) as out:
+            command = [self.program(case.command[0])] + [word.replace("{out}", out) for word in case.command[1:]]
+            env = os.environ | {f"FAULT_{key.upper()}": str(value) for key, value in fault.items()}
+            counts = Path(out + ".counts")
+            env |= {"LD_PRELOAD": self.shim, "FAULT_COUNT": str(counts)}
+            try:
+                done = subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
+                status, said = done.returncode, done.stderr.decode(errors="replace")
+            except subprocess.TimeoutExpired:
+                status, said = "hangs", ""
+            left = {path.name: path.read_bytes() for path in Path(out).iterdir()}
+            told = dict(line.split() for line in counts.read_text().splitlines()) if counts.exists() else {}
+            counts.unlink(missing_ok=True)
+        return status, left, said, {name: int(n) for name, n in told.items()}
+
+    def judge(self, case, fault, status, left, said):
+        killed = fault["how"] == "kill"
+        wrong = [name for name, data in left.items() if name in case.outputs and data != case.outputs[name]]
+        strange = [name for name in left if name not in case.outputs]
+        problems = []
+        if wrong:
+            problems.append(f"damaged: {wrong}")
+        if strange and not killed:
+            problems.append(f"left behind: {strange}")
+        if status == 0 and set(left) != set(case.outputs):
+            problems.append(f"status 0, but there is only {sorted(left)}")
+        if status == "hangs" or (isinstance(status, int) and status < 0 and not killed) or (killed and status == 0):
+            problems.append(f"status {status}")
+        if isinstance(status, int) and status > 0 and not said.startswith(f"{case.command[0]}: "):
+            problems.append(f"status {status} without a message: {said[:200]!r}")
+        outcome = "killed" if status == -signal.SIGKILL and killed else "correct" if status == 0 else "refused"
+        self.tally[outcome if not problems else "WRONG"] += 1
+        if problems:
+            self.bad.append(f"{case.name}: {fault}: {'; '.join(problems)}: {said.strip()[-300:]}")
+
+    def places(self, n):
+        most = self.args.most
+        if not most or n <= most:
+            return range(1, n + 1)
+        return sorted({1 + round(k * (n - 1) / (most - 1)) for k in range(most)})
+
+    def faults(self, counts):
+        for call, ways in ERRORS.items():
+            for at in self.places(counts.get(call, 0)):
+                for how in ways:
+                    yield {"call": call, "at": at, "how": how}
+                    if how != "EINTR":  # a call that is interrupted for ever never ends
+                        yield {"call": call, "at": at, "how": how, "lasts": 1}
+        for call in KILLS:
+            for at in self.places(counts.get(call, 0)):
+                yield {"call": call, "at": at, "how": "kill"}
+
+    def test(self, case, pool):
+        status, case.outputs, said, counts = self.run(case)
+        if status != 0:
+            raise SystemExit(f"{case.name}: fails without any fault: {said}")
+        before, start = sum(self.tally.values()), time.monotonic()
+
+        def one(fault):
+            status, left, said, _ = self.run(case, **fault)
+            self.judge(case, fault, status, left, said)
+
+        list(pool.map(one, self.faults(counts)))
+        calls = " ".join(f"{name} {n}" for name, n in counts.items() if n)
+        faults, seconds = sum(self.tally.values()) - before, time.monotonic() - start
+        print(f"{case.name:24} {faults:6} faults {seconds:5.0f} s   {calls}", flush=True)
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    args.add_argument("--bin", default=ROOT / "bin", help="the programs")
+    args.add_argument("--shim", required=True, help="shim.so")
+    args.add_argument("--most", type=int, default=0, help="places of each kind in each program; 0: all")
+    args.add_argument("--jobs", type=int, default=os.cpu_count())
+    args.add_argument("--only", default="", help="programs whose name holds this text")
+    args = args.parse_args()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(args.jobs) as pool:
+        campaign = Campaign(args, Path(folder))
+        for case in cases(Path(folder), campaign.program):
+            if args.only in case.name:
+                campaign.test(case, pool)
+    for line in campaign.bad[:50]:
+        print(line)
+    tally = campaign.tally
+    print(", ".join(f"{outcome}: {n}" for outcome, n in sorted(tally.items())))
+    print(f"{sum(tally.values()) - tally['WRONG']} passed, {tally['WRONG']} failed")
+    return int(tally["WRONG"] > 0 or not tally)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""Flips single bits and cuts files short, and looks at who notices: `make damage`.
+
+Small inputs and artifacts of every kind: gzipped runs, tile streams, series files (plain and deflated), ROI arrays
+and their description, shuffled indices. Each damaged copy goes through the program that is to find the damage:
+
+  - a status other than 0 is right;
+  - status 0 is right only if everything that a user gets from the file is as before (gzip headers hold a time and a
+    name, HDF5 files have gaps: bits that mean nothing).
+
+Cuts: every length from 0 to the file's own. Flips: --flips places in all, spread evenly over the files' bits.
+"""
+
+import argparse
+import collections
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from campaign import ROOT, cases  # noqa: E402
+
+
+@dataclass
+class Target:
+    """A file to damage, the files beside it that a reader needs, and what finds out and gives the content."""
+
+    path: Path
+    beside: list
+    check: list  # program and arguments, called in the folder of the copy
+    content: list  # the same, on standard output
+
+
+def targets(folder, program):
+    cases(folder, program)  # the inputs and artifacts of the other campaign
+    run = folder / "sub-01_run-1_bold.nii.gz"
+    packed, labelled, rows = folder / "packed.h5", folder / "labelled.h5", folder / "rows.fmri.npy"
+    call = lambda *args: subprocess.run([program(args[0]), "--quiet", *map(str, args[1:])], check=True)  # noqa: E731
+    call("concat", labelled, folder / "stream.npys")
+    call("concat", "--store", "plain", labelled, folder / "plain.h5")
+    call("shuffleidx", rows.with_name("rows.meta.npy"), folder / "order.npy")
+    arrays = [folder / f"rows.{end}" for end in ("fmri.npy", "meta.npy", "json")]
+    verify = ["boldinfo", "--verify", "--json", "rows.json"]
+    found = [Target(run, [], ["nifti2h5", run.name, "out.npys"], ["nifti2h5", run.name, "-"])]
+    for path in (folder / "stream.npys", packed, folder / "plain.h5"):
+        found.append(Target(path, [], ["boldinfo", "--verify", path.name], ["concat", path.name, "-"]))
+    for path in arrays:
+        found.append(Target(path, [other for other in arrays if other != path], verify, verify))
+    order = [folder / "order.npy", folder / "order.json"]
+    for path in order:
+        check = ["boldinfo", "--verify", "--json", "order.json"]
+        found.append(Target(path, [other for other in order if other != path], check, check))
+    return found
+
+
+class Damage:
+    def __init__(self, args, folder):
+        self.args, self.folder, self.bin = args, folder, Path(args.bin).resolve()
+        self.tally, self.bad = collections.Counter(), []
+
+    def program(self, name):
+        return str(self.bin / name)
+
+    def call(self, command, folder):
+        words = [self.program(command[0]), "--quiet", *command[1:]]
+        return subprocess.run(words, capture_output=True, check=False, timeout=60, cwd=folder)
+
+    def content(self, target, folder):
+        done = self.call(target.content, folder)
+        return done.returncode, done.stdout
+
+    def one(self, target, good, data, what):
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            for other in target.beside:
+                shutil.copy(other, folder)
+            (Path(folder) / target.path.name).write_bytes(data)
+            done = self.call(target.check, folder)
+            if done.returncode > 0:
+                self.tally["found"] += 1
+            elif done.returncode == 0 and self.content(target, folder) == good:
+                self.tally["without effect"] += 1
+            else:
+                self.tally["MISSED"] += 1
+                self.bad.append(f"{target.path.name}: {what}: status {done.returncode}")
+
+    def test(self, target, flips, cuts, pool):
+        data, start, before = target.path.read_bytes(), time.monotonic(), collections.Counter(self.tally)
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            for path in [target.path, *target.beside]:
+                shutil.copy(path, folder)
+            good = self.content(target, folder)
+        if good[0] != 0:
+            raise SystemExit(f"{target.path.name}: refused without damage")
+        jobs = []
+        for k in range(min(flips, 8 * len(data))):
+            bit = k * 8 * len(data) // min(flips, 8 * len(data))
+            flipped = bytearray(data)
+            flipped[bit // 8] ^= 1 << bit % 8
+            jobs.append((bytes(flipped), f"bit {bit % 8} of byte {bit // 8}"))
+        step = max(1, len(data) // cuts) if cuts else 1
+        jobs += [(data[:n], f"cut to {n} bytes") for n in range(0, len(data), step)]
+        list(pool.map(lambda job: self.one(target, good, *job), jobs))
+        counts = ", ".join(f"{name} {n - before[name]}" for name, n in self.tally.items() if n > before[name])
+        print(f"{target.path.name:28} {len(data):7} bytes {time.monotonic() - start:5.0f} s   {counts}", flush=True)
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    args.add_argument("--bin", default=ROOT / "bin", help="the programs")
+    args.add_argument("--flips", type=int, default=1000, help="bits flipped in each file")
+    args.add_argument("--cuts", type=int, default=0, help="lengths tried of each file; 0: all")
+    args.add_argument("--jobs", type=int, default=os.cpu_count())
+    args.add_argument("--only", default="", help="files whose name holds this text")
+    args = args.parse_args()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(args.jobs) as pool:
+        damage = Damage(args, Path(folder))
+        for target in targets(Path(folder), damage.program):
+            if args.only in target.path.name:
+                damage.test(target, args.flips, args.cuts, pool)
+    for line in damage.bad[:50]:
+        print(line)
+    tally = damage.tally
+    print(", ".join(f"{outcome}: {n}" for outcome, n in sorted(tally.items())))
+    print(f"{sum(tally.values()) - tally['MISSED']} passed, {tally['MISSED']} failed")
+    return int(tally["MISSED"] > 0 or not tally)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""Kills the workflow at random moments, over and over, until the arrays are there: `make kills`.
+
+One cycle begins with an empty cache: the workflow is started, all its processes are killed (SIGKILL) after a random
+time, and it is started again, until it ends by itself. Then every artifact's checksum must be that of a run that
+nobody disturbed. Cycles go on until there were --kills kills.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SNAKEMAKE = Path(sys.prefix) / "bin/snakemake"
+
+
+class Kills:
+    def __init__(self, folder, cores):
+        self.folder, self.cores, self.cache = folder, cores, folder / "cache"
+        program = str(ROOT / "bin/synthnsd")
+        size = ["--dims", "14,16,12", "--sessions", "1-2", "--runs", "3", "--volumes", "40"]
+        subprocess.run([program, "--quiet", *size, str(folder / "nsd")], check=True)
+
+    def start(self):
+        config = [f"root={self.folder / 'nsd'}", f"cache={self.cache}", "targets=[arrays,shuffle,clean]"]
+        command = [SNAKEMAKE, "-s", ROOT / "Snakefile", f"-j{self.cores}", "--quiet", "all", "--rerun-incomplete"]
+        command += ["--nolock", "--config", *config]
+        with open(self.folder / "log", "ab") as log:
+            return subprocess.Popen(
+                list(map(str, command)), cwd=self.folder, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def sums(self):
+        kept = [path for path in self.cache.rglob("*") if path.suffix in (".npy", ".json", ".h5")]
+        return {str(path.relative_to(self.cache)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+
+    def undisturbed(self):
+        begun = time.monotonic()
+        if self.start().wait() != 0:
+            raise SystemExit((self.folder / "log").read_text())
+        return self.sums(), time.monotonic() - begun
+
+    def cycle(self, seconds, chance):
+        """Kills until the end; how many it took, and the sums."""
+        kills = 0
+        shutil.rmtree(self.cache, ignore_errors=True)
+        shutil.rmtree(self.folder / ".snakemake", ignore_errors=True)
+        while True:
+            child = self.start()
+            try:
+                status = child.wait(chance.uniform(0.2, 1) * seconds)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+                kills += 1
+                continue
+            if status != 0:
+                raise SystemExit(f"status {status}\n" + (self.folder / "log").read_text()[-3000:])
+            return kills, self.sums()
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    args.add_argument("--kills", type=int, default=10)
+    args.add_argument("--seed", type=int, default=1)
+    args.add_argument("--cores", type=int, default=os.cpu_count())
+    args = args.parse_args()
+    chance, kills, cycles, wrong = random.Random(args.seed), 0, 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        campaign = Kills(Path(folder), args.cores)
+        good, seconds = campaign.undisturbed()
+        print(f"undisturbed: {len(good)} artifacts in {seconds:.1f} s", flush=True)
+        while kills < args.kills:
+            more, sums = campaign.cycle(seconds, chance)
+            kills, cycles = kills + more, cycles + 1
+            differ = sorted(name for name in good.keys() | sums.keys() if good.get(name) != sums.get(name))
+            wrong += bool(differ)
+            print(f"cycle {cycles}: {more} kills, {len(differ)} artifacts differ {differ[:3]}", flush=True)
+    print(f"{kills} kills in {cycles} cycles")
+    print(f"{cycles - wrong} passed, {wrong} failed")
+    return int(wrong > 0 or cycles == 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

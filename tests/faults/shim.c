@@ -1,0 +1,314 @@
+/* Makes system calls and allocations of a program fail on purpose: LD_PRELOAD=shim.so.
+ *
+ *   FAULT_CALL   which: open read write fsync close rename mmap truncate alloc; a call counts under the first name of
+ *                its family (pread under read, openat under open, ...); "any" counts them all, but alloc
+ *   FAULT_AT     the how-manieth such call of the process, from 1; 0 (or no FAULT_CALL): none fails, all are counted
+ *   FAULT_HOW    an errno (EIO, ENOSPC, EINTR, EDQUOT, EMFILE, ENOMEM), "short" (half of a read or write), or
+ *                "kill" (SIGKILL in its place)
+ *   FAULT_LASTS  set: every such call from there on fails too
+ *   FAULT_COUNT  a file that gets the counts when the process ends, a line "NAME COUNT" each
+ *
+ * Only calls on files count: pipes, terminals and sockets pass, and so does what the dynamic linker and the C library
+ * do among themselves (it does not go through here). Of allocations only those count that the program's own code
+ * makes, not those of the libraries.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum call { OPEN, READ, WRITE, FSYNC, CLOSE, RENAME, MMAP, TRUNCATE, ALLOC, CALLS };
+static const char *const names[CALLS] = {"open",   "read", "write",    "fsync", "close",
+                                         "rename", "mmap", "truncate", "alloc"};
+
+static atomic_long counts[CALLS], total;
+static int wanted = -1; /* CALLS: any */
+static long at;
+static bool lasts, ready, short_counts, kills;
+static int error;
+static uintptr_t code_first, code_end; /* of the program itself */
+
+static int find_code(struct dl_phdr_info *info, size_t size, void *unused)
+{
+    (void)size;
+    (void)unused;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+
+        if (p->p_type == PT_LOAD && (p->p_flags & PF_X)) {
+            code_first = info->dlpi_addr + p->p_vaddr;
+            code_end = code_first + p->p_memsz;
+        }
+    }
+    return 1; /* the first is the program */
+}
+
+static void set_how(const char *how)
+{
+    static const struct {
+        const char *name;
+        int value;
+    } errors[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EINTR", EINTR},
+                  {"EDQUOT", EDQUOT}, {"EMFILE", EMFILE}, {"ENOMEM", ENOMEM}};
+
+    error = EIO;
+    short_counts = !strcmp(how, "short");
+    kills = !strcmp(how, "kill");
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        if (!strcmp(how, errors[i].name))
+            error = errors[i].value;
+    }
+}
+
+__attribute__((constructor)) static void start(void)
+{
+    const char *call = getenv("FAULT_CALL"), *place = getenv("FAULT_AT"), *how = getenv("FAULT_HOW");
+
+    (void)dl_iterate_phdr(find_code, NULL);
+    for (int i = 0; call && i < CALLS; i++) {
+        if (!strcmp(call, names[i]))
+            wanted = i;
+    }
+    if (call && !strcmp(call, "any"))
+        wanted = CALLS;
+    at = place ? atol(place) : 0;
+    lasts = getenv("FAULT_LASTS") != NULL;
+    set_how(how ? how : "EIO");
+    ready = true;
+}
+
+__attribute__((destructor)) static void tell(void)
+{
+    const char *path = getenv("FAULT_COUNT");
+    FILE *f;
+
+    ready = false;
+    f = path ? fopen(path, "w") : NULL;
+    for (int i = 0; f && i < CALLS; i++)
+        (void)fprintf(f, "%s %ld\n", names[i], (long)counts[i]);
+    if (f)
+        (void)fclose(f);
+}
+
+/* Counts the call; true: it is to fail, with errno set. */
+static bool fails(enum call call)
+{
+    long n = ++counts[call];
+
+    if (wanted == CALLS && call != ALLOC)
+        n = ++total;
+    else if (wanted != (int)call)
+        return false;
+    if (at == 0 || (lasts ? n < at : n != at))
+        return false;
+    if (kills)
+        (void)raise(SIGKILL);
+    errno = error;
+    return !short_counts;
+}
+
+/* Is this the call that is to be cut short? */
+static bool cut(enum call call)
+{
+    long n = wanted == CALLS ? (long)total : (long)counts[call];
+
+    return short_counts && (wanted == (int)call || wanted == CALLS) && at && (lasts ? n >= at : n == at);
+}
+
+static bool on_file(int fd)
+{
+    struct stat st;
+
+    return ready && fd > STDERR_FILENO && fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+}
+
+#define REAL(type, name, ...)                                                                                        \
+    static type (*real)(__VA_ARGS__);                                                                                \
+    if (!real)                                                                                                       \
+    *(void **)&real = dlsym(RTLD_NEXT, name)
+
+/* ---- files ---- */
+
+/* System files (/proc, /sys, /etc, libraries) are not what a user's disk holds. */
+static bool is_data(const char *path)
+{
+    static const char *const others[] = {"/proc/", "/sys/", "/etc/", "/usr/", "/lib/", "/dev/null", "/dev/tty"};
+
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (!strncmp(path, others[i], strlen(others[i])))
+            return false;
+    }
+    return ready;
+}
+
+#define OPENER(function, text)                                                                                       \
+    int function(const char *path, int flags, ...)                                                                   \
+    {                                                                                                                \
+        REAL(int, text, const char *, int, ...);                                                                     \
+        va_list args;                                                                                                \
+        mode_t mode;                                                                                                 \
+        va_start(args, flags);                                                                                       \
+        mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;                                             \
+        va_end(args);                                                                                                \
+        return is_data(path) && fails(OPEN) ? -1 : real(path, flags, mode);                                          \
+    }
+OPENER(open, "open")
+OPENER(open64, "open64")
+
+int openat(int dir, const char *path, int flags, ...)
+{
+    REAL(int, "openat", int, const char *, int, ...);
+    va_list args;
+    mode_t mode;
+
+    va_start(args, flags);
+    mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    return is_data(path) && fails(OPEN) ? -1 : real(dir, path, flags, mode);
+}
+
+ssize_t read(int fd, void *buf, size_t n)
+{
+    REAL(ssize_t, "read", int, void *, size_t);
+
+    if (on_file(fd)) {
+        if (fails(READ))
+            return -1;
+        n = cut(READ) && n > 1 ? n / 2 : n;
+    }
+    return real(fd, buf, n);
+}
+
+ssize_t write(int fd, const void *buf, size_t n)
+{
+    REAL(ssize_t, "write", int, const void *, size_t);
+
+    if (on_file(fd)) {
+        if (fails(WRITE))
+            return -1;
+        n = cut(WRITE) && n > 1 ? n / 2 : n;
+    }
+    return real(fd, buf, n);
+}
+
+#define AT_OFFSET(function, text, kind, buffer)                                                                      \
+    ssize_t function(int fd, buffer buf, size_t n, off_t offset)                                                     \
+    {                                                                                                                \
+        REAL(ssize_t, text, int, buffer, size_t, off_t);                                                             \
+        if (on_file(fd)) {                                                                                           \
+            if (fails(kind))                                                                                         \
+                return -1;                                                                                           \
+            n = cut(kind) && n > 1 ? n / 2 : n;                                                                      \
+        }                                                                                                            \
+        return real(fd, buf, n, offset);                                                                             \
+    }
+AT_OFFSET(pread, "pread", READ, void *)
+AT_OFFSET(pread64, "pread64", READ, void *)
+AT_OFFSET(pwrite, "pwrite", WRITE, const void *)
+AT_OFFSET(pwrite64, "pwrite64", WRITE, const void *)
+
+#define ON_FD(function, text, kind)                                                                                  \
+    int function(int fd)                                                                                             \
+    {                                                                                                                \
+        REAL(int, text, int);                                                                                        \
+        return on_file(fd) && fails(kind) ? -1 : real(fd);                                                           \
+    }
+ON_FD(fsync, "fsync", FSYNC)
+ON_FD(fdatasync, "fdatasync", FSYNC)
+
+/* A close that fails has closed the file all the same, as Linux does. */
+int close(int fd)
+{
+    REAL(int, "close", int);
+
+    if (on_file(fd) && fails(CLOSE)) {
+        int why = errno;
+
+        (void)real(fd);
+        errno = why;
+        return -1;
+    }
+    return real(fd);
+}
+
+#define ON_LENGTH(function, text)                                                                                    \
+    int function(int fd, off_t length)                                                                               \
+    {                                                                                                                \
+        REAL(int, text, int, off_t);                                                                                 \
+        return on_file(fd) && fails(TRUNCATE) ? -1 : real(fd, length);                                               \
+    }
+ON_LENGTH(ftruncate, "ftruncate")
+ON_LENGTH(ftruncate64, "ftruncate64")
+
+int rename(const char *from, const char *to)
+{
+    REAL(int, "rename", const char *, const char *);
+
+    return ready && fails(RENAME) ? -1 : real(from, to);
+}
+
+int renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+    REAL(int, "renameat", int, const char *, int, const char *);
+
+    return ready && fails(RENAME) ? -1 : real(from_dir, from, to_dir, to);
+}
+
+void *mmap(void *where, size_t n, int protection, int flags, int fd, off_t offset)
+{
+    REAL(void *, "mmap", void *, size_t, int, int, int, off_t);
+
+    return on_file(fd) && fails(MMAP) ? MAP_FAILED : real(where, n, protection, flags, fd, offset);
+}
+
+/* ---- memory ---- */
+
+static bool own(const void *caller)
+{
+    return ready && (uintptr_t)caller >= code_first && (uintptr_t)caller < code_end;
+}
+
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *old, size_t n);
+void *__libc_memalign(size_t alignment, size_t n);
+
+void *malloc(size_t n)
+{
+    return own(__builtin_return_address(0)) && fails(ALLOC) ? NULL : __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    return own(__builtin_return_address(0)) && fails(ALLOC) ? NULL : __libc_calloc(n, size);
+}
+
+void *realloc(void *old, size_t n)
+{
+    return own(__builtin_return_address(0)) && fails(ALLOC) ? NULL : __libc_realloc(old, n);
+}
+
+void *aligned_alloc(size_t alignment, size_t n)
+{
+    return own(__builtin_return_address(0)) && fails(ALLOC) ? NULL : __libc_memalign(alignment, n);
+}
+
+int posix_memalign(void **out, size_t alignment, size_t n)
+{
+    if (own(__builtin_return_address(0)) && fails(ALLOC))
+        return ENOMEM;
+    *out = __libc_memalign(alignment, n);
+    return *out ? 0 : ENOMEM;
+}
