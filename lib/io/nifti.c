@@ -1,6 +1,8 @@
 #include "io/nifti.h"
 
+#include "io/bytes.h"
 #include "io/niftiheader.h"
+#include "io/niftiwide.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +13,10 @@
 struct bm_nifti {
     struct bm_nifti_info info;
     struct bm_bytes *data; /* at the next volume */
-    size_t sample, volume_bytes, next;
+    size_t samples;        /* a volume */
+    size_t volume_bytes;   /* as handed out */
+    size_t stored_bytes;   /* of a volume in the file */
+    size_t next;
 };
 
 /* ---- opening ---- */
@@ -65,22 +70,58 @@ static int switch_to_image(struct bm_nifti *n, const char *path, struct bm_error
     return n->data ? 0 : -1;
 }
 
+/* The fields that say how long the file must be: "dim 7x6x5x24, datatype float128, vox_offset 352". */
+static const char *length_fields(const struct bm_nifti *n, uint64_t offset, char text[200])
+{
+    const int64_t *d = n->info.grid.dims;
+
+    (void)snprintf(text, 200, "dim %" PRId64 "x%" PRId64 "x%" PRId64 "x%zu, datatype %s and vox_offset %" PRIu64,
+                   d[0], d[1], d[2], n->info.volumes, n->info.stored, offset);
+    return text;
+}
+
 /* Nothing is allocated for, or promised of, data that the file cannot hold. */
 static int check_length(const struct bm_nifti *n, uint64_t offset, struct bm_error *err)
 {
     uint64_t need;
+    char fields[200];
 
-    if (__builtin_mul_overflow((uint64_t)n->volume_bytes, (uint64_t)n->info.volumes, &need) ||
+    if (__builtin_mul_overflow((uint64_t)n->stored_bytes, (uint64_t)n->info.volumes, &need) ||
         __builtin_add_overflow(need, offset, &need) || need > (uint64_t)INT64_MAX)
-        return bm_fail(err, BM_EDATA, "%s: the NIfTI header claims more data than any file can hold; fetch it again",
-                       bm_bytes_name(n->data));
+        return bm_fail(err, BM_EDATA,
+                       "%s: %s in the NIfTI header claim more data than any file can hold; fetch it "
+                       "again",
+                       bm_bytes_name(n->data), length_fields(n, offset, fields));
     if (!bm_bytes_may_hold(n->data, need))
         return bm_fail(err, BM_EDATA,
                        "%s: the file has %" PRId64 " bytes%s, too few for the %" PRIu64
-                       " that its NIfTI header claims; fetch it again",
+                       " that %s in its header claim; fetch it again",
                        bm_bytes_name(n->data), bm_bytes_raw_size(n->data), bm_bytes_gzip(n->data) ? " (gzip)" : "",
-                       need);
+                       need, length_fields(n, offset, fields));
     return 0;
+}
+
+static int set_sizes(struct bm_nifti *n, struct bm_error *err)
+{
+    const char *name = bm_bytes_name(n->data);
+
+    n->samples = bm_grid_voxels(&n->info.grid);
+    return bm_mul(n->samples, bm_dtype_size(n->info.dtype), &n->volume_bytes, name, err) ||
+                   bm_mul(n->samples, n->info.stored_size, &n->stored_bytes, name, err)
+               ? -1
+               : 0;
+}
+
+/* SPM keeps an orientation of its own in a .mat beside an Analyze pair, which is not read: that should be known. */
+static void look_for_mat(struct bm_nifti_info *info, const char *path)
+{
+    const size_t stem = strlen(path) - (ends_with(path, ".gz") ? 7 : 4), used = strlen(info->doubt);
+    struct bm_error ignored = {0};
+    char *name = bm_format(&ignored, "%.*s.mat", (int)stem, path);
+
+    if (name && access(name, F_OK) == 0)
+        (void)snprintf(info->doubt + used, sizeof info->doubt - used, "; the .mat beside it is not read");
+    free(name);
 }
 
 static int open_header(struct bm_nifti *n, const char *path, struct bm_error *err)
@@ -92,9 +133,9 @@ static int open_header(struct bm_nifti *n, const char *path, struct bm_error *er
         return -1;
     if (bm_nifti_read_header(n->data, &n->info, &offset, err) || (n->info.pair && switch_to_image(n, path, err)))
         return -1;
-    n->sample = bm_dtype_size(n->info.dtype);
-    if (bm_mul(bm_grid_voxels(&n->info.grid), n->sample, &n->volume_bytes, bm_bytes_name(n->data), err) ||
-        check_length(n, offset, err))
+    if (n->info.analyze)
+        look_for_mat(&n->info, path);
+    if (set_sizes(n, err) || check_length(n, offset, err))
         return -1;
     return bm_bytes_skip(n->data, offset - bm_bytes_count(n->data), err);
 }
@@ -165,33 +206,75 @@ static int ends_in_volume(const struct bm_nifti *n, size_t volume, struct bm_err
                    bm_bytes_name(n->data), volume + 1, n->info.volumes);
 }
 
+static int foreign_sample(const struct bm_nifti *n, enum bm_niftiwide why, size_t sample, struct bm_error *err)
+{
+    const char *name = bm_bytes_name(n->data);
+
+    if (why == BM_NIFTIWIDE_TOO_LARGE)
+        return bm_fail(err, BM_EDATA,
+                       "%s: sample %zu of volume %zu (datatype 1536, float128) is beyond the range of float64; scale "
+                       "the data",
+                       name, sample + 1, n->next + 1);
+    return bm_fail(
+        err, BM_EDATA,
+        "%s: sample %zu of volume %zu (datatype 1536, float128) is not in this machine's form, %s; convert "
+        "the file to float64 where it was made",
+        name, sample + 1, n->next + 1, bm_niftiwide_form());
+}
+
+/* Reads a volume of float128 as doubles. The number of stored bytes read, or -1. */
+static long long read_wide(struct bm_nifti *n, double *dst, struct bm_error *err)
+{
+    enum { BLOCK = 512 };
+    unsigned char stored[BLOCK * 16];
+    long long read = 0;
+    size_t at;
+
+    for (size_t i = 0; i < n->samples; i += BLOCK) {
+        const size_t part = n->samples - i < BLOCK ? n->samples - i : BLOCK;
+        const long long got = bm_bytes_read(n->data, stored, part * 16, err);
+
+        if (got < 0)
+            return -1;
+        read += got;
+        if ((size_t)got < part * 16)
+            break;
+        const enum bm_niftiwide why = bm_niftiwide_to_double(dst + i, stored, part, n->info.big_endian, &at);
+        if (why != BM_NIFTIWIDE_OK)
+            return foreign_sample(n, why, i + at, err);
+    }
+    return read;
+}
+
 int bm_nifti_next(struct bm_nifti *n, void *buf, struct bm_error *err)
 {
+    const bool wide = n->stored_bytes != n->volume_bytes;
+
     if (n->next == n->info.volumes)
         return 0;
-    long long got = bm_bytes_read(n->data, buf, n->volume_bytes, err);
+    const long long got = wide ? read_wide(n, buf, err) : bm_bytes_read(n->data, buf, n->stored_bytes, err);
     if (got < 0)
         return -1;
-    if ((size_t)got < n->volume_bytes)
+    if ((size_t)got < n->stored_bytes)
         return ends_in_volume(n, n->next, err);
-    if (n->info.big_endian)
-        swap_samples(buf, n->sample, n->volume_bytes / n->sample);
+    if (n->info.big_endian && !wide)
+        swap_samples(buf, n->info.stored_size, n->samples);
     n->next++;
     return 1;
 }
 
 int bm_nifti_finish(struct bm_nifti *n, size_t *skipped, uint64_t *trailing, struct bm_error *err)
 {
-    uint64_t due = (uint64_t)(n->info.volumes - n->next) * n->volume_bytes, left;
+    uint64_t due = (uint64_t)(n->info.volumes - n->next) * n->stored_bytes, left;
 
     if (bm_bytes_finish(n->data, &left, err))
         return -1;
     if (left < due)
-        return ends_in_volume(n, n->next + (size_t)(left / n->volume_bytes), err);
-    if (left - due >= n->volume_bytes)
+        return ends_in_volume(n, n->next + (size_t)(left / n->stored_bytes), err);
+    if (left - due >= n->stored_bytes)
         return bm_fail(err, BM_EDATA,
                        "%s: %" PRIu64
-                       " bytes follow the %zu volumes that the header names; the header is wrong or the "
+                       " bytes follow the %zu volumes that the header names in dim[4]; the header is wrong or the "
                        "file is not what it seems",
                        bm_bytes_name(n->data), left - due, n->info.volumes);
     if (skipped)

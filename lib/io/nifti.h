@@ -1,12 +1,14 @@
 /* NIfTI: volumes of one file, read front to back.
  *
  * NIfTI-1 and NIfTI-2, single file (.nii, .nii.gz, or a pipe) or pair (.hdr + .img, either gzipped), both byte
- * orders, every real type of up to 64 bits. 3-D files are one volume; dimensions past the fourth must be 1.
- * Complex, RGB, 128-bit and bit types are refused by name.
+ * orders, every real type. 3-D files are one volume; dimensions past the fourth must be 1. float128 is this machine's
+ * long double and is handed out as float64 (io/niftiwide.h). Complex, RGB and bit types are refused by name.
+ * Analyze 7.5 pairs are read as SPM2 does, with a doubt that the caller should pass on.
  *
  * Every header field that is used is checked; what lies is an error with the field's name and value:
- *   sizeof_hdr, magic, dim[0..7], datatype, bitpix (must agree), vox_offset, pixdim[4], the file's length.
- * Format: nifti1.h and nifti2.h of the NIfTI data format working group (2005, 2011).
+ *   sizeof_hdr, magic, dim[0..7], datatype, bitpix (must agree), vox_offset, scl_inter, pixdim, quatern, qoffset,
+ *   srow, extension and each esize, the file's length.
+ * Format: nifti1.h and nifti2.h of the NIfTI data format working group (2005, 2011); dbh.h of Analyze 7.5 (Mayo).
  */
 #ifndef BM_IO_NIFTI_H
 #define BM_IO_NIFTI_H
@@ -16,22 +18,40 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define BM_NIFTI_EXTENSIONS 8u /* of which more than the number is kept */
+
+struct bm_nifti_extension {
+    int code;      /* ecode: 4 AFNI, 6 comment, ... */
+    uint32_t size; /* esize: with its own 8 bytes */
+};
+
 struct bm_nifti_info {
-    int version;             /* 1 or 2 */
+    int version;             /* 1 or 2; 1 also for Analyze */
+    bool analyze;            /* Analyze 7.5 */
     bool big_endian;         /* byte order of the file */
     bool pair;               /* .hdr + .img */
     enum bm_dtype dtype;     /* of the samples as handed out: native byte order */
+    const char *stored;      /* the file's type: as dtype's name, or "float128" */
+    size_t stored_size;      /* bytes a sample in the file */
     struct bm_grid grid;     /* affine by the standard's rule: sform if sform_code > 0, else qform, else pixdim */
-    const char *affine_from; /* "sform", "qform" or "pixdim" */
-    size_t volumes;          /* 1 for a 3-D file */
-    double slope, inter;     /* 1 and 0 where the header says none (slope 0 or not finite, NIfTI standard) */
-    double tr;               /* seconds, from pixdim[4] and xyzt_units; 0 where the header has none */
+    const char *affine_from; /* "sform", "qform", "pixdim", or "analyze" */
+    int qform_code, sform_code;
+    size_t volumes;        /* 1 for a 3-D file */
+    double slope, inter;   /* 1 and 0 where the header says none (slope 0 or not finite, NIfTI standard) */
+    bool scaled_by_ranges; /* of Analyze: slope and inter come from cal_max, cal_min, glmax, glmin */
+    double tr;             /* seconds, from pixdim[4] and xyzt_units; 0 where the header has none */
+    bool has_time;         /* four dimensions or more: pixdim[4] means something */
     char tr_doubt[160]; /* why tr should not be trusted ("xyzt_units names no time unit; seconds assumed"), or "" */
+    char doubt[200];    /* what else a user should know ("Analyze 7.5 has no orientation; ..."), or "". Names no
+                           file and no number: the same doubt about many files has the same text */
+    size_t extensions;  /* their number; the first of them: */
+    struct bm_nifti_extension extension[BM_NIFTI_EXTENSIONS];
 };
 
 struct bm_nifti;
 
-/* Opens and checks the header; for a pair either name may be given. "-" is standard input. */
+/* Opens and checks the header; for a pair either name may be given. "-" is standard input. The error of a file that
+ * is too short names dim, datatype and vox_offset. */
 struct bm_nifti *bm_nifti_open(const char *path, struct bm_error *err) BM_MUST_USE;
 const struct bm_nifti_info *bm_nifti_info(const struct bm_nifti *n);
 size_t bm_nifti_volume_bytes(const struct bm_nifti *n);

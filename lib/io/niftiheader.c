@@ -1,5 +1,8 @@
 #include "io/niftiheader.h"
 
+#include "io/niftifields.h"
+#include "io/niftiwide.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -9,22 +12,9 @@
 #define HEADER2 540
 #define MAX_VOXELS ((int64_t)1 << 40)
 
-/* The fields of either version that we use, in native byte order. */
-struct fields {
-    const char *name;
-    int version;
-    bool big_endian, pair;
-    char magic[8];
-    int64_t dim[8];
-    double pixdim[8];
-    int datatype, bitpix, qform, sform, units;
-    double vox_offset, slope, inter;
-    double quatern[3], qoffset[3], srow[3][4];
-};
-
 /* ---- reading numbers of either byte order ---- */
 
-static uint64_t get_uint(const unsigned char *p, size_t n, bool big)
+uint64_t bm_nifti_get_uint(const unsigned char *p, size_t n, bool big)
 {
     uint64_t v = 0;
 
@@ -33,16 +23,16 @@ static uint64_t get_uint(const unsigned char *p, size_t n, bool big)
     return v;
 }
 
-static int64_t get_int(const unsigned char *p, size_t n, bool big)
+int64_t bm_nifti_get_int(const unsigned char *p, size_t n, bool big)
 {
-    uint64_t v = get_uint(p, n, big), sign = (uint64_t)1 << (8 * n - 1);
+    uint64_t v = bm_nifti_get_uint(p, n, big), sign = (uint64_t)1 << (8 * n - 1);
 
     return (int64_t)((v ^ sign) - sign);
 }
 
 static double get_real(const unsigned char *p, size_t n, bool big)
 {
-    uint64_t bits = get_uint(p, n, big);
+    uint64_t bits = bm_nifti_get_uint(p, n, big);
     uint32_t bits32 = (uint32_t)bits;
     double d;
     float f;
@@ -105,55 +95,70 @@ static void get_reals(double *dst, size_t n, const unsigned char *p, size_t size
         dst[i] = get_real(p + i * size, size, big);
 }
 
-static void get_fields(struct fields *f, const unsigned char *h)
+static void get_fields(struct bm_nifti_fields *f, const unsigned char *h)
 {
     const struct layout *l = &layouts[f->version - 1];
     bool big = f->big_endian;
 
     memcpy(f->magic, h + l->magic, f->version == 1 ? 4 : 8);
     for (size_t i = 0; i < 8; i++)
-        f->dim[i] = get_int(h + l->dim + i * l->dim_size, l->dim_size, big);
+        f->dim[i] = bm_nifti_get_int(h + l->dim + i * l->dim_size, l->dim_size, big);
     get_reals(f->pixdim, 8, h + l->pixdim, l->real, big);
-    f->datatype = (int)get_int(h + l->datatype, 2, big);
-    f->bitpix = (int)get_int(h + l->bitpix, 2, big);
+    f->datatype = (int)bm_nifti_get_int(h + l->datatype, 2, big);
+    f->bitpix = (int)bm_nifti_get_int(h + l->bitpix, 2, big);
     f->vox_offset =
-        f->version == 1 ? get_real(h + l->vox_offset, 4, big) : (double)get_int(h + l->vox_offset, 8, big);
+        f->version == 1 ? get_real(h + l->vox_offset, 4, big) : (double)bm_nifti_get_int(h + l->vox_offset, 8, big);
     f->slope = get_real(h + l->slope, l->real, big);
     f->inter = get_real(h + l->inter, l->real, big);
-    f->units = (int)get_uint(h + l->units, l->units_size, big);
-    f->qform = (int)get_int(h + l->qform, l->code_size, big);
-    f->sform = (int)get_int(h + l->sform, l->code_size, big);
+    f->units = (int)bm_nifti_get_uint(h + l->units, l->units_size, big);
+    f->qform = (int)bm_nifti_get_int(h + l->qform, l->code_size, big);
+    f->sform = (int)bm_nifti_get_int(h + l->sform, l->code_size, big);
     get_reals(f->quatern, 3, h + l->quatern, l->real, big);
     get_reals(f->qoffset, 3, h + l->qoffset, l->real, big);
     get_reals(f->srow[0], 12, h + l->srow, l->real, big);
 }
 
-/* ---- checks ---- */
-
-static int bad(struct bm_error *err, const struct fields *f, const char *field, double value, const char *why)
+/* Analyze 7.5 has the fields of the samples where NIfTI-1 has them, and others in place of units and orientation. */
+static void get_analyze_fields(struct bm_nifti_fields *f, const unsigned char *h)
 {
-    return bm_fail(err, BM_EDATA, "%s: NIfTI header: %s is %.10g: %s; write the file again with a conforming tool",
-                   f->name, field, value, why);
+    const bool big = f->big_endian;
+
+    f->cal_max = get_real(h + 124, 4, big);
+    f->cal_min = get_real(h + 128, 4, big);
+    f->glmax = bm_nifti_get_int(h + 140, 4, big);
+    f->glmin = bm_nifti_get_int(h + 144, 4, big);
+    for (size_t i = 0; i < 3; i++)
+        f->origin[i] = bm_nifti_get_int(h + 253 + 2 * i, 2, big);
+    f->qform = f->sform = f->units = 0;
 }
 
-static int check_dims(const struct fields *f, struct bm_nifti_info *info, struct bm_error *err)
+/* ---- checks ---- */
+
+int bm_nifti_bad(struct bm_error *err, const struct bm_nifti_fields *f, const char *field, double value,
+                 const char *why)
+{
+    return bm_fail(err, BM_EDATA, "%s: %s header: %s is %.10g: %s; write the file again with a conforming tool",
+                   f->name, f->analyze ? "Analyze" : "NIfTI", field, value, why);
+}
+
+static int check_dims(const struct bm_nifti_fields *f, struct bm_nifti_info *info, struct bm_error *err)
 {
     char field[24];
     int64_t dim[8] = {0, 1, 1, 1, 1, 1, 1, 1};
 
     if (f->dim[0] < 1 || f->dim[0] > 7)
-        return bad(err, f, "dim[0]", (double)f->dim[0], "not 1 to 7");
+        return bm_nifti_bad(err, f, "dim[0]", (double)f->dim[0], "not 1 to 7");
     for (int i = 1; i <= f->dim[0]; i++) {
         (void)snprintf(field, sizeof field, "dim[%d]", i);
         if (f->dim[i] < 1 || f->dim[i] > INT32_MAX)
-            return bad(err, f, field, (double)f->dim[i], "not a length");
+            return bm_nifti_bad(err, f, field, (double)f->dim[i], "not a length");
         if (i > 4 && f->dim[i] != 1)
-            return bad(err, f, field, (double)f->dim[i], "only volumes over time are read, so it must be 1");
+            return bm_nifti_bad(err, f, field, (double)f->dim[i], "only volumes over time are read, so it must be 1");
         dim[i] = f->dim[i];
     }
     if (dim[1] * dim[2] >= MAX_VOXELS || dim[1] * dim[2] * dim[3] >= MAX_VOXELS)
-        return bad(err, f, "dim[1] x dim[2] x dim[3]", (double)dim[1] * (double)dim[2] * (double)dim[3],
-                   "too many voxels for a volume");
+        return bm_nifti_bad(err, f, "dim[1] x dim[2] x dim[3]", (double)dim[1] * (double)dim[2] * (double)dim[3],
+                            "too many voxels for a volume");
     for (int i = 0; i < 3; i++)
         info->grid.dims[i] = dim[i + 1];
     info->volumes = (size_t)dim[4];
@@ -162,138 +167,90 @@ static int check_dims(const struct fields *f, struct bm_nifti_info *info, struct
 
 static const struct {
     int code, bits;
-    enum bm_dtype dtype; /* 0: not for us */
+    enum bm_dtype dtype; /* of the samples as handed out; 0: not for us */
+    bool analyze;        /* Analyze 7.5 has it too */
     const char *name;
 } types[] = {
-    {2, 8, BM_U8, "uint8"},       {4, 16, BM_I16, "int16"},    {8, 32, BM_I32, "int32"},
-    {16, 32, BM_F32, "float32"},  {64, 64, BM_F64, "float64"}, {256, 8, BM_I8, "int8"},
-    {512, 16, BM_U16, "uint16"},  {768, 32, BM_U32, "uint32"}, {1024, 64, BM_I64, "int64"},
-    {1280, 64, BM_U64, "uint64"}, {1, 1, 0, "binary"},         {32, 64, 0, "complex64"},
-    {128, 24, 0, "RGB24"},        {1536, 128, 0, "float128"},  {1792, 128, 0, "complex128"},
-    {2048, 256, 0, "complex256"}, {2304, 32, 0, "RGBA32"},
+    {2, 8, BM_U8, true, "uint8"},        {4, 16, BM_I16, true, "int16"},
+    {8, 32, BM_I32, true, "int32"},      {16, 32, BM_F32, true, "float32"},
+    {64, 64, BM_F64, true, "float64"},   {256, 8, BM_I8, false, "int8"},
+    {512, 16, BM_U16, false, "uint16"},  {768, 32, BM_U32, false, "uint32"},
+    {1024, 64, BM_I64, false, "int64"},  {1280, 64, BM_U64, false, "uint64"},
+    {1, 1, 0, true, "binary"},           {32, 64, 0, true, "complex64"},
+    {128, 24, 0, true, "RGB24"},         {1536, 128, BM_F64, false, "float128"},
+    {1792, 128, 0, false, "complex128"}, {2048, 256, 0, false, "complex256"},
+    {2304, 32, 0, false, "RGBA32"},
 };
+#define NTYPES (sizeof types / sizeof types[0])
 
-static int check_type(const struct fields *f, struct bm_nifti_info *info, struct bm_error *err)
+static int refuse_type(const struct bm_nifti_fields *f, const char *name, const char *why, struct bm_error *err)
 {
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (types[i].code != f->datatype)
-            continue;
-        if (types[i].dtype == 0)
-            return bm_fail(err, BM_EDATA,
-                           "%s: the samples are %s, not real numbers of up to 64 bits; convert the file", f->name,
-                           types[i].name);
-        if (types[i].bits != f->bitpix)
-            return bad(err, f, "bitpix", f->bitpix, "does not agree with datatype");
-        info->dtype = types[i].dtype;
-        return 0;
-    }
-    return bad(err, f, "datatype", f->datatype, "no type of the standard");
+    return bm_fail(err, BM_EDATA, "%s: %s header: datatype is %d (%s): %s; convert the file", f->name,
+                   f->analyze ? "Analyze" : "NIfTI", f->datatype, name, why);
 }
 
-static int check_offset(const struct fields *f, struct bm_error *err)
+static int check_type(const struct bm_nifti_fields *f, struct bm_nifti_info *info, struct bm_error *err)
 {
-    double least = f->pair ? 0 : f->version == 1 ? HEADER1 + 4 : HEADER2 + 4;
+    size_t i = 0;
+
+    while (i < NTYPES && (types[i].code != f->datatype || (f->analyze && !types[i].analyze)))
+        i++;
+    if (i == NTYPES)
+        return bm_nifti_bad(err, f, "datatype", f->datatype, "no type of the standard");
+    if (types[i].dtype == 0)
+        return refuse_type(f, types[i].name, "the samples are not real numbers", err);
+    if (types[i].bits != f->bitpix)
+        return bm_nifti_bad(err, f, "bitpix", f->bitpix, "does not agree with datatype");
+    if (types[i].bits == 128 && !bm_niftiwide_known())
+        return refuse_type(f, types[i].name, "this machine's long double has another form", err);
+    info->dtype = types[i].dtype;
+    info->stored = types[i].name;
+    info->stored_size = (size_t)types[i].bits / 8;
+    return 0;
+}
+
+static int check_offset(const struct bm_nifti_fields *f, struct bm_error *err)
+{
+    const double least = f->pair ? 0 : f->version == 1 ? HEADER1 + 4 : HEADER2 + 4;
 
     if (!isfinite(f->vox_offset) || f->vox_offset != floor(f->vox_offset) || f->vox_offset > 1e15)
-        return bad(err, f, "vox_offset", f->vox_offset, "no position in a file");
+        return bm_nifti_bad(err, f, "vox_offset", f->vox_offset, "no position in a file");
     if (f->vox_offset < least)
-        return bad(err, f, "vox_offset", f->vox_offset, f->pair ? "negative" : "inside the header");
+        return bm_nifti_bad(err, f, "vox_offset", f->vox_offset, f->pair ? "negative" : "inside the header");
+    return 0;
+}
+
+/* Scaling of an Analyze file without a scaling factor, as SPM2 has it: the range of the samples (gl) stands for that
+ * of the values (cal), where both are there. */
+static int scale_by_ranges(const struct bm_nifti_fields *f, struct bm_nifti_info *info, struct bm_error *err)
+{
+    const double samples = (double)(f->glmax - f->glmin);
+    const double values = (double)((float)f->cal_max - (float)f->cal_min); /* in the field's own precision */
+
+    if (!isfinite(values))
+        return bm_nifti_bad(err, f, isfinite(f->cal_max) ? "cal_min" : "cal_max",
+                            isfinite(f->cal_max) ? f->cal_min : f->cal_max, "no value to scale by");
+    info->scaled_by_ranges = samples != 0 && values != 0;
+    info->slope = info->scaled_by_ranges ? values / samples : 1;
+    info->inter = info->scaled_by_ranges ? f->cal_min - info->slope * (double)f->glmin : 0;
     return 0;
 }
 
 /* The standard: a slope of zero means that nothing is to be scaled. */
-static int check_scaling(const struct fields *f, struct bm_nifti_info *info, struct bm_error *err)
+static int check_scaling(const struct bm_nifti_fields *f, struct bm_nifti_info *info, struct bm_error *err)
 {
-    bool scaled = isfinite(f->slope) && f->slope != 0;
+    const bool scaled = isfinite(f->slope) && f->slope != 0;
 
-    if (scaled && !isfinite(f->inter))
-        return bad(err, f, "scl_inter", f->inter, "not finite although scl_slope is set");
+    if (f->analyze && !scaled)
+        return scale_by_ranges(f, info, err);
+    if (scaled && !f->analyze && !isfinite(f->inter))
+        return bm_nifti_bad(err, f, "scl_inter", f->inter, "not finite although scl_slope is set");
     info->slope = scaled ? f->slope : 1;
-    info->inter = scaled ? f->inter : 0;
+    info->inter = scaled && isfinite(f->inter) ? f->inter : 0;
     return 0;
 }
 
-/* Voxel sizes for the methods that use them; an axis that the file does not have counts as 1. */
-static int voxel_sizes(const struct fields *f, double size[3], struct bm_error *err)
-{
-    char field[24];
-
-    for (int i = 0; i < 3; i++) {
-        size[i] = f->pixdim[i + 1];
-        if (i >= f->dim[0] && !(size[i] > 0 && isfinite(size[i])))
-            size[i] = 1;
-        (void)snprintf(field, sizeof field, "pixdim[%d]", i + 1);
-        if (!(size[i] > 0 && isfinite(size[i])))
-            return bad(err, f, field, size[i], "no voxel size, and there is no sform");
-    }
-    return 0;
-}
-
-/* Method 2 of nifti1.h: a unit quaternion (a, b, c, d) whose a is not stored. */
-static int affine_from_qform(const struct fields *f, double m[3][4], struct bm_error *err)
-{
-    double b = f->quatern[0], c = f->quatern[1], d = f->quatern[2], size[3];
-    double a = 1 - (b * b + c * c + d * d);
-
-    if (voxel_sizes(f, size, err))
-        return -1;
-    if (!(a > -1e-4))
-        return bad(err, f, "quatern_b, c, d squared", 1 - a, "more than 1, so no rotation");
-    if (a < 1e-7) {
-        double norm = 1 / sqrt(b * b + c * c + d * d);
-        a = 0;
-        b *= norm;
-        c *= norm;
-        d *= norm;
-    } else {
-        a = sqrt(a);
-    }
-    const double r[3][3] = {
-        {a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)},
-        {2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)},
-        {2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c},
-    };
-    size[2] *= f->pixdim[0] < 0 ? -1 : 1;
-    for (int i = 0; i < 3; i++) {
-        for (int j = 0; j < 3; j++)
-            m[i][j] = r[i][j] * size[j];
-        m[i][3] = f->qoffset[i];
-    }
-    return 0;
-}
-
-static int affine_from_pixdim(const struct fields *f, double m[3][4], struct bm_error *err)
-{
-    double size[3];
-
-    if (voxel_sizes(f, size, err))
-        return -1;
-    memset(m, 0, 12 * sizeof(double));
-    for (int i = 0; i < 3; i++)
-        m[i][i] = size[i];
-    return 0;
-}
-
-static int check_affine(const struct fields *f, struct bm_nifti_info *info, struct bm_error *err)
-{
-    static const double to_mm[8] = {1, 1000, 1, 0.001, 1, 1, 1, 1}; /* unknown, m, mm, um */
-    double(*m)[4] = info->grid.affine;
-    int rc = 0;
-
-    info->affine_from = f->sform > 0 ? "sform" : f->qform > 0 ? "qform" : "pixdim";
-    if (f->sform > 0)
-        memcpy(m, f->srow, sizeof f->srow);
-    else
-        rc = f->qform > 0 ? affine_from_qform(f, m, err) : affine_from_pixdim(f, m, err);
-    for (int i = 0; rc == 0 && i < 12; i++) {
-        m[i / 4][i % 4] *= to_mm[f->units & 7];
-        if (!isfinite(m[i / 4][i % 4]))
-            rc = bad(err, f, info->affine_from, m[i / 4][i % 4], "not finite");
-    }
-    return rc;
-}
-
-static void set_tr(const struct fields *f, struct bm_nifti_info *info)
+static void set_tr(const struct bm_nifti_fields *f, struct bm_nifti_info *info)
 {
     int unit = f->units & 0x38;
     double value = f->pixdim[4];
@@ -302,34 +259,47 @@ static void set_tr(const struct fields *f, struct bm_nifti_info *info)
     info->tr = value > 0 && isfinite(value) ? value * (unit == 16 ? 1e-3 : unit == 24 ? 1e-6 : 1) : 0;
     if (info->tr == 0)
         doubt = f->dim[0] >= 4 ? "pixdim[4] holds no repetition time" : "";
+    else if (info->tr > 60 || info->tr < 0.01)
+        doubt = "pixdim[4] is no plausible repetition time; is the unit of time right?";
+    else if (f->analyze)
+        doubt = "Analyze 7.5 names no unit of time; seconds assumed";
     else if (unit != 8 && unit != 16 && unit != 24)
         doubt = "xyzt_units names no time unit; seconds assumed";
-    else if (info->tr > 60 || info->tr < 0.01)
-        doubt = "no plausible repetition time; is the time unit in xyzt_units right?";
     (void)snprintf(info->tr_doubt, sizeof info->tr_doubt, "%s", doubt);
 }
 
-static int check_fields(const struct fields *f, struct bm_nifti_info *info, struct bm_error *err)
+static void set_doubt(const struct bm_nifti_fields *f, struct bm_nifti_info *info)
+{
+    if (f->analyze)
+        (void)snprintf(info->doubt, sizeof info->doubt,
+                       "Analyze 7.5 has no orientation; x is taken to run from right to left, as SPM takes it%s",
+                       info->scaled_by_ranges ? ", and cal_max, cal_min, glmax, glmin for a scaling" : "");
+}
+
+static int check_fields(const struct bm_nifti_fields *f, struct bm_nifti_info *info, struct bm_error *err)
 {
     info->version = f->version;
     info->big_endian = f->big_endian;
     info->pair = f->pair;
+    info->analyze = f->analyze;
+    info->has_time = f->dim[0] >= 4;
     if (check_dims(f, info, err) || check_type(f, info, err) || check_offset(f, err) || check_scaling(f, info, err) ||
-        check_affine(f, info, err))
+        bm_nifti_affine(f, info, err))
         return -1;
     set_tr(f, info);
+    set_doubt(f, info);
     return 0;
 }
 
 /* ---- reading ---- */
 
 /* Version and byte order from the first four bytes, sizeof_hdr. */
-static int detect(struct fields *f, const unsigned char *h, size_t n, struct bm_error *err)
+static int detect(struct bm_nifti_fields *f, const unsigned char *h, size_t n, struct bm_error *err)
 {
     if (n < 4)
         return bm_fail(err, BM_EDATA, "%s: too short (%zu bytes) to be NIfTI; fetch it again", f->name, n);
     for (int big = 0; big < 2; big++) {
-        uint64_t size = get_uint(h, 4, big);
+        uint64_t size = bm_nifti_get_uint(h, 4, big);
         if (size != HEADER1 && size != HEADER2)
             continue;
         f->version = size == HEADER1 ? 1 : 2;
@@ -337,30 +307,55 @@ static int detect(struct fields *f, const unsigned char *h, size_t n, struct bm_
         return 0;
     }
     return bm_fail(err, BM_EDATA, "%s: not NIfTI (sizeof_hdr is %" PRId64 ", not 348 or 540); name a NIfTI file",
-                   f->name, get_int(h, 4, false));
+                   f->name, bm_nifti_get_int(h, 4, false));
 }
 
-/* The magic says whether the samples follow in this file ("n+1") or lie in another ("ni1"). */
-static int check_magic(struct fields *f, struct bm_error *err)
+/* Analyze 7.5 has no magic there, and headers apart from the samples. */
+static bool looks_like_analyze(const struct bm_nifti_fields *f)
 {
-    const char single[4] = {'n', '+', (char)('0' + f->version), 0}, half[4] = {'n', 'i', (char)('0' + f->version), 0};
+    return f->version == 1 && f->magic[0] != 'n';
+}
 
-    f->pair = memcmp(f->magic, half, 4) == 0;
-    if (f->version == 2 && memcmp(f->magic + 4, "\0\0\0\0", 4) != 0 && memcmp(f->magic + 4, "\r\n\032\n", 4) != 0)
+static bool named_header(const char *name)
+{
+    const size_t n = strlen(name);
+
+    return (n > 4 && strcmp(name + n - 4, ".hdr") == 0) || (n > 7 && strcmp(name + n - 7, ".hdr.gz") == 0);
+}
+
+static int refuse_magic(const struct bm_nifti_fields *f, const char *single, const char *half, struct bm_error *err)
+{
+    if (looks_like_analyze(f) && f->magic[0] == 0)
         return bm_fail(err, BM_EDATA,
-                       "%s: NIfTI header: line ends were changed in transit; fetch it again in binary mode", f->name);
-    if (f->pair || memcmp(f->magic, single, 4) == 0)
-        return 0;
-    if (f->version == 1 && f->magic[0] == 0)
-        return bm_fail(err, BM_EDATA, "%s: looks like Analyze 7.5, which has no orientation; convert it to NIfTI",
+                       "%s: NIfTI header: magic is empty, as in Analyze 7.5, whose header is named .hdr; name that "
+                       "file",
                        f->name);
     return bm_fail(err, BM_EDATA, "%s: NIfTI header: magic is \"%.4s\", not \"%s\" or \"%s\"; fetch it again",
                    f->name, f->magic, single, half);
 }
 
-static int get_header(struct bm_bytes *b, struct fields *f, struct bm_error *err)
+/* The magic says whether the samples follow in this file ("n+1") or lie in another ("ni1"). */
+static int check_magic(struct bm_nifti_fields *f, struct bm_error *err)
 {
-    unsigned char h[HEADER2];
+    const char single[4] = {'n', '+', (char)('0' + f->version), 0}, half[4] = {'n', 'i', (char)('0' + f->version), 0};
+    const unsigned char *m = (const unsigned char *)f->magic;
+
+    f->analyze = looks_like_analyze(f) && named_header(f->name);
+    f->pair = f->analyze || memcmp(f->magic, half, 4) == 0;
+    if (f->version == 2 && memcmp(m + 4, "\0\0\0\0", 4) != 0 && memcmp(m + 4, "\r\n\032\n", 4) != 0)
+        return bm_fail(
+            err, BM_EDATA,
+            "%s: NIfTI header: magic[4..7] is %02x %02x %02x %02x, not 0d 0a 1a 0a: line ends were changed "
+            "in transit; fetch it again in binary mode",
+            f->name, m[4], m[5], m[6], m[7]);
+    if (f->pair || memcmp(f->magic, single, 4) == 0)
+        return 0;
+    return refuse_magic(f, single, half, err);
+}
+
+static int get_header(struct bm_bytes *b, struct bm_nifti_fields *f, struct bm_error *err)
+{
+    unsigned char h[HEADER2] = {0};
     size_t got;
     const unsigned char *start = bm_bytes_peek(b, 4, &got, err);
 
@@ -371,17 +366,23 @@ static int get_header(struct bm_bytes *b, struct fields *f, struct bm_error *err
     if (n < 0)
         return -1;
     if ((size_t)n < size)
-        return bm_fail(err, BM_EDATA, "%s: ends within the NIfTI header (%lld of %zu bytes); fetch it again", f->name,
-                       n, size);
+        return bm_fail(err, BM_EDATA,
+                       "%s: NIfTI header: sizeof_hdr is %zu, but the file has %lld bytes; fetch it again", f->name,
+                       size, n);
     get_fields(f, h);
+    if (check_magic(f, err))
+        return -1;
+    if (f->analyze)
+        get_analyze_fields(f, h);
     return 0;
 }
 
 int bm_nifti_read_header(struct bm_bytes *b, struct bm_nifti_info *info, uint64_t *offset, struct bm_error *err)
 {
-    struct fields f = {.name = bm_bytes_name(b)};
+    struct bm_nifti_fields f = {.name = bm_bytes_name(b)};
 
-    if (get_header(b, &f, err) || check_magic(&f, err) || check_fields(&f, info, err))
+    if (get_header(b, &f, err) || check_fields(&f, info, err) ||
+        (!f.analyze && bm_nifti_extensions(b, &f, info, err)))
         return -1;
     *offset = (uint64_t)f.vox_offset;
     return 0;
@@ -411,8 +412,8 @@ void bm_nifti1_header(unsigned char hdr[352], const struct bm_grid *grid, size_t
     put_i16(hdr + l->dim, volumes > 1 ? 4 : 3);
     for (size_t i = 1; i < 8; i++)
         put_i16(hdr + l->dim + 2 * i, i < 4 ? grid->dims[i - 1] : i == 4 ? (int64_t)volumes : 1);
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        if (types[i].dtype == dtype) {
+    for (size_t i = 0; i < NTYPES; i++)
+        if (types[i].dtype == dtype && types[i].bits == (int)bm_dtype_size(dtype) * 8) {
             put_i16(hdr + l->datatype, types[i].code);
             put_i16(hdr + l->bitpix, types[i].bits);
         }

@@ -6,8 +6,8 @@
 #include "io/bytes.h"
 #include "io/nifti.h"
 
-/* Reads and checks the header at the start of b; consumes its 348 or 540 bytes. *offset is where the samples begin.
- */
+/* Reads and checks the header at the start of b, and the extensions behind it. *offset is where the samples begin, at
+ * or behind what was consumed in a single file. */
 int bm_nifti_read_header(struct bm_bytes *b, struct bm_nifti_info *info, uint64_t *offset,
                          struct bm_error *err) BM_MUST_USE;
 
