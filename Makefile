@@ -55,7 +55,8 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o)
 STATIC   := $(OUT)/libboldmill.a
 SHARED   := $(OUT)/libboldmill.so.0
 # What programs share on the command-line side.
-CLI_OBJ  := $(OUT)/bin-src/cli.o $(OUT)/bin-src/clean.o $(OUT)/bin-src/masks.o
+CLI_OBJ  := $(OUT)/bin-src/cli.o $(OUT)/bin-src/clean.o $(OUT)/bin-src/masks.o \
+            $(OUT)/bin-src/scans.o $(OUT)/bin-src/spool.o
 
 .DEFAULT_GOAL := all
 .PHONY: all lib static shared

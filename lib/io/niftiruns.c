@@ -1,7 +1,7 @@
 #include "io/niftiruns.h"
 
 #include "io/gather.h"
-#include "io/nifti.h"
+#include "io/scan.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -39,6 +39,11 @@ struct source {
 
 /* ---- one run ---- */
 
+static struct bm_scan *open_scan(const struct bm_niftirun *r, struct bm_error *err)
+{
+    return bm_scan_open(r->paths, r->nfiles, r->opened, err);
+}
+
 static int check_run(const struct source *s, const struct bm_niftirun *r, const struct bm_nifti_info *info,
                      struct bm_error *err)
 {
@@ -46,14 +51,15 @@ static int check_run(const struct source *s, const struct bm_niftirun *r, const 
 
     if (!bm_grid_same(&info->grid, &s->config.grid))
         return bm_fail(err, BM_EDATA,
-                       "%s: its grid is %s, but the mask or the first run has %s; resample one of them", r->path,
+                       "%s: its grid is %s, but the mask or the first run has %s; resample one of them", r->paths[0],
                        bm_grid_text(&info->grid, a, sizeof a), bm_grid_text(&s->config.grid, b, sizeof b));
     if (r->volumes > info->volumes)
         return bm_fail(err, BM_EDATA,
-                       "%s: has %zu volumes where %zu are needed (--volumes or the design); check the run", r->path,
-                       info->volumes, r->volumes);
+                       "%s: has %zu volumes where %zu are needed (--volumes or the design); check the run",
+                       r->paths[0], info->volumes, r->volumes);
     if (s->config.tr == 0.0 && info->tr <= 0.0)
-        return bm_fail(err, BM_EDATA, "%s: the header has no repetition time; give --tr", r->path);
+        return bm_fail(err, BM_EDATA, "%s: %s; give --tr", r->paths[0],
+                       info->tr_doubt[0] ? info->tr_doubt : "pixdim[4] holds no repetition time");
     return 0;
 }
 
@@ -78,7 +84,7 @@ static int describe_run(const struct source *s, const struct bm_niftirun *r, con
     run->tr = s->config.tr > 0.0 ? s->config.tr : info->tr;
     run->grid = s->config.grid;
     run->absent_zero = s->config.complete;
-    return bm_run_check(run, r->path, err);
+    return bm_run_check(run, r->paths[0], err);
 }
 
 /* The gather table for this length, shared while all runs have the same; the lock is not held. */
@@ -134,19 +140,19 @@ static uint64_t count_nonfinite(const void *data, enum bm_dtype dtype, size_t n)
     return bad;
 }
 
-static int read_volumes(struct source *s, struct bm_nifti *in, const struct bm_gather *g, struct result *r,
+static int read_volumes(struct source *s, struct bm_scan *in, const struct bm_gather *g, struct result *r,
                         struct bm_error *err)
 {
-    void *volume = bm_alloc_large(bm_nifti_volume_bytes(in), "volume", err);
+    void *volume = bm_alloc_large(bm_scan_volume_bytes(in), "volume", err);
     int got = volume ? 1 : -1;
     uint64_t before = 0;
 
     for (size_t t = 0; t < r->run.rows && got > 0; t++) {
-        got = bm_nifti_next(in, volume, err);
+        got = bm_scan_next(in, volume, err);
         if (got <= 0)
             break;
-        atomic_fetch_add(&s->raw, bm_nifti_raw_count(in) - before);
-        before = bm_nifti_raw_count(in);
+        atomic_fetch_add(&s->raw, bm_scan_raw_count(in) - before);
+        before = bm_scan_raw_count(in);
         bm_gather_volume(g, r->tiles, volume, t, r->run.dtype);
         if (s->config.complete && bm_gather_outside(g, volume, r->run.dtype)) {
             r->grown = true;
@@ -159,23 +165,34 @@ static int read_volumes(struct source *s, struct bm_nifti *in, const struct bm_g
     return got > 0 ? 0 : -1;
 }
 
-static int finish_run(struct source *s, const struct bm_niftirun *what, struct bm_nifti *in, struct result *r,
+static int add_step(struct source *s, const struct bm_niftirun *what, const struct bm_scan *in, struct bm_run *run,
+                    struct bm_error *err)
+{
+    struct bm_niftifile *files = bm_alloc(what->nfiles, sizeof *files, "inputs", err);
+    char *step;
+    int status;
+
+    for (size_t i = 0; files && i < what->nfiles; i++)
+        files[i] = (struct bm_niftifile){what->names[i], bm_scan_bytes(in, i), bm_scan_crc32(in, i)};
+    step = files ? s->config.step(s->config.self, files, what->nfiles, err) : NULL;
+    status = step ? bm_run_add_step(run, step, err) : -1;
+    free(step);
+    free(files);
+    return status;
+}
+
+static int finish_run(struct source *s, const struct bm_niftirun *what, struct bm_scan *in, struct result *r,
                       struct bm_error *err)
 {
     size_t dropped = 0;
     uint64_t trailing = 0;
-    char *step;
-    int status;
 
-    if (bm_nifti_finish(in, &dropped, &trailing, err))
+    if (bm_scan_finish(in, &dropped, &trailing, err))
         return -1;
     bm_run_count(&r->run, "nifti2h5.dropped_volumes", dropped);
     if (trailing)
         bm_run_count(&r->run, "nifti2h5.trailing_bytes", trailing);
-    step = s->config.step(s->config.self, what->name, bm_nifti_bytes(in), bm_nifti_crc32(in), err);
-    status = step ? bm_run_add_step(&r->run, step, err) : -1;
-    free(step);
-    return status;
+    return add_step(s, what, in, &r->run, err);
 }
 
 static size_t padded_bytes(const struct bm_run *run)
@@ -185,8 +202,8 @@ static size_t padded_bytes(const struct bm_run *run)
 
 static int read_run(struct source *s, const struct bm_niftirun *what, struct result *r, struct bm_error *err)
 {
-    struct bm_nifti *in = bm_nifti_open(what->path, err);
-    const struct bm_nifti_info *info = in ? bm_nifti_info(in) : NULL;
+    struct bm_scan *in = open_scan(what, err);
+    const struct bm_nifti_info *info = in ? bm_scan_info(in) : NULL;
     struct bm_gather *g = NULL;
     bool own = false;
     int status = -1;
@@ -199,7 +216,7 @@ static int read_run(struct source *s, const struct bm_niftirun *what, struct res
         status = finish_run(s, what, in, r, err);
     if (own)
         bm_gather_free(g);
-    bm_nifti_close(in);
+    bm_scan_close(in);
     return status;
 }
 
@@ -346,13 +363,13 @@ uint64_t bm_niftiruns_raw_count(const struct bm_source *src)
 /* How many runs of this size may be in memory: enough to keep all threads busy, within the budget. */
 static int plan_memory(struct source *s, struct bm_error *err)
 {
-    struct bm_nifti *in = bm_nifti_open(s->config.runs[0].path, err);
+    struct bm_scan *in = open_scan(&s->config.runs[0], err);
     size_t bytes, most = s->config.threads > 1 ? (size_t)s->config.threads : 2;
 
     if (!in)
         return -1;
-    bytes = bm_nifti_info(in)->volumes * s->config.nvoxels * bm_dtype_size(bm_nifti_info(in)->dtype) + 1;
-    bm_nifti_close(in);
+    bytes = bm_scan_info(in)->volumes * s->config.nvoxels * bm_dtype_size(bm_scan_info(in)->dtype) + 1;
+    bm_scan_close(in);
     s->most_in_flight = s->config.memory / bytes;
     if (s->most_in_flight > most)
         s->most_in_flight = most;
@@ -413,32 +430,32 @@ struct scan {
 
 static int scan_run(struct scan *s, const struct bm_niftirun *what, bool *mine, struct bm_error *err)
 {
-    struct bm_nifti *in = bm_nifti_open(what->path, err);
+    struct bm_scan *in = open_scan(what, err);
     void *volume = NULL;
     size_t keep;
     int got = 1;
 
     if (!in)
         return -1;
-    if (!bm_grid_same(&bm_nifti_info(in)->grid, &s->config->grid)) {
+    if (!bm_grid_same(&bm_scan_info(in)->grid, &s->config->grid)) {
         char a[160], b[160];
 
-        got =
-            bm_fail(err, BM_EDATA, "%s: its grid is %s, but the first run has %s; resample one of them", what->path,
-                    bm_grid_text(&bm_nifti_info(in)->grid, a, sizeof a), bm_grid_text(&s->config->grid, b, sizeof b));
+        got = bm_fail(err, BM_EDATA, "%s: its grid is %s, but the first run has %s; resample one of them",
+                      what->paths[0], bm_grid_text(&bm_scan_info(in)->grid, a, sizeof a),
+                      bm_grid_text(&s->config->grid, b, sizeof b));
     }
-    keep = what->volumes ? what->volumes : bm_nifti_info(in)->volumes;
+    keep = what->volumes ? what->volumes : bm_scan_info(in)->volumes;
     if (s->most && s->most < keep)
         keep = s->most;
-    if (got > 0 && !(volume = bm_alloc(bm_nifti_volume_bytes(in), 1, "volume", err)))
+    if (got > 0 && !(volume = bm_alloc(bm_scan_volume_bytes(in), 1, "volume", err)))
         got = -1;
     for (size_t t = 0; t < keep && got > 0; t++) {
-        got = bm_nifti_next(in, volume, err);
+        got = bm_scan_next(in, volume, err);
         if (got > 0)
-            bm_mark_nonzero(&s->config->grid, volume, bm_nifti_info(in)->dtype, mine);
+            bm_mark_nonzero(&s->config->grid, volume, bm_scan_info(in)->dtype, mine);
     }
     free(volume);
-    bm_nifti_close(in);
+    bm_scan_close(in);
     return got < 0 ? -1 : 0;
 }
 

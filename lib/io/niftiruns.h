@@ -7,16 +7,24 @@
 #ifndef BM_IO_NIFTIRUNS_H
 #define BM_IO_NIFTIRUNS_H
 
-#include "core/series.h"
+#include "io/nifti.h"
 
 #include <stdbool.h>
 
 struct bm_niftirun {
-    const char *name;  /* as the user gave it, for the provenance */
-    const char *path;  /* file, or "-" */
-    const char *label; /* as bm_runname_parse makes it */
+    const char *const *names; /* of its files as the user gave them, for the provenance */
+    const char *const *paths; /* files to read, or "-" */
+    size_t nfiles;            /* 1, or as many as there are 3-D files, one a volume */
+    struct bm_nifti *opened;  /* the only file where it is open already (a pipe), or NULL; the caller's */
+    const char *label;        /* as bm_runname_parse makes it */
     int subject, session, run;
     size_t volumes; /* keep the first so many; 0 keeps all. Fewer in the file is an error */
+};
+
+struct bm_niftifile {
+    const char *name;
+    uint64_t bytes; /* decoded */
+    uint32_t crc32; /* of these */
 };
 
 struct bm_niftiruns_config {
@@ -30,9 +38,8 @@ struct bm_niftiruns_config {
     double tr;     /* seconds; 0: as the headers say */
     int threads;   /* runs inflated at once, >= 1 */
     size_t memory; /* bytes for runs in flight; one run is always allowed */
-    /* Makes the provenance step of a run, given its file's decoded size and CRC-32; owned text. May run in any
-     * thread. */
-    char *(*step)(void *self, const char *path, uint64_t bytes, uint32_t crc32, struct bm_error *err);
+    /* Makes the provenance step of a run, given its data files; owned text. May run in any thread. */
+    char *(*step)(void *self, const struct bm_niftifile *files, size_t n, struct bm_error *err);
     void *self;
 };
 

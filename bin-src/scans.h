@@ -1,0 +1,32 @@
+/* The runs that a command line of nifti2h5 names: which files make up which run, how many volumes are kept, and what
+ * the headers leave in doubt. */
+#ifndef BM_SCANS_H
+#define BM_SCANS_H
+
+#include "cli.h"
+#include "io/niftiruns.h"
+
+struct cli_scans {
+    /* Set by the caller, mostly from options. */
+    const struct cli *cli;
+    char *const *files; /* as given */
+    size_t nfiles;
+    struct cli_list designs;
+    int64_t volumes, subject, session, first_run;
+    double tr;
+    bool skip_rest;
+    bool read_once; /* nothing asks for a second reading: standard input need not be kept */
+    /* Set by cli_scans_find. */
+    struct bm_niftirun *runs;
+    size_t n;
+    struct bm_grid grid; /* of the first run */
+    uint64_t raw_size;   /* of all files, as they lie on the disk */
+    struct cli_scans_files *own;
+};
+
+/* Opens all headers and makes runs of the files: one of each, or, where every file holds a single volume, one of all
+ * files in a row whose names say the same subject, session and run. Warns of what is in doubt, once for each kind. */
+int cli_scans_find(struct cli_scans *s, struct bm_error *err) BM_MUST_USE;
+void cli_scans_free(struct cli_scans *s);
+
+#endif
