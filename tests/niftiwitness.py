@@ -11,6 +11,7 @@ nibabel does not read on x86, is against numpy's long double, rounded to double 
 
 import gzip
 import itertools
+import json
 import logging
 import warnings
 from dataclasses import dataclass
@@ -310,3 +311,38 @@ def conformance(run, folder, shared):
         (got,) = read_stream(run("nifti2h5", "-q", "--tr", 2, "--mask", folder / "all.npy", path, "-").out)
         row.add(np.float64(got.values), data.reshape(-1, data.shape[3]).T, path.name)
     return [row.tuple()]
+
+
+# Headers ------------------------------------------------------------------------------------------------------------
+
+
+def header_witness(run, folder, files=300):
+    """Orientation and time of single headers, as boldinfo tells them: oblique, mirrored, by sform or qform."""
+    rng = np.random.default_rng(22)
+    rows = Row("affine in mm (sform, qform)"), Row("repetition time in s")
+    paths, images = [], []
+    for i in range(files):
+        version = 1 + i % 2
+        head = HEADERS[version, False](endianness="<>"[i // 2 % 2])
+        head.set_data_dtype("u1")
+        head.set_data_shape((2, 3, 4, 5))
+        turn, _ = np.linalg.qr(rng.normal(0, 1, (3, 3)))
+        affine = np.eye(4)
+        affine[:3, :3] = turn * rng.uniform(0.5, 4, 3) * rng.choice([-1, 1], 3)
+        affine[:3, 3] = rng.uniform(-120, 120, 3)
+        unit, factor = [("sec", 1), ("msec", 1e3), ("usec", 1e6)][i % 3]
+        head["pixdim"][4] = rng.uniform(0.1, 9) * factor
+        head.set_xyzt_units("mm", unit)
+        if i % 5 < 3:
+            head.set_sform(affine, code=1 + i % 4)
+        if i % 5 > 1:  # where there is an sform too, it rules
+            head.set_qform(affine if i % 5 > 2 else np.eye(4), code=1, strip_shears=True)
+        head["vox_offset"] = head.single_vox_offset
+        path = folder / f"head{i:03d}.nii"
+        path.write_bytes(head.binaryblock + b"\0\0\0\0" + bytes(120))
+        paths.append(path)
+        images.append((IMAGES[version, False].from_filename(str(path)), factor))
+    for told, (image, factor) in zip(json.loads(run("boldinfo", "--json", *paths).text), images, strict=True):
+        rows[0].add(np.array(told["affine"], float), image.affine[:3], told["file"])
+        rows[1].add(np.float64([told["tr"]]), [float(image.header["pixdim"][4]) / factor], told["file"])
+    return [row.tuple() for row in rows]

@@ -1,6 +1,7 @@
 #include "io/nifti.h"
 
 #include "io/bytes.h"
+#include "io/niftifields.h"
 #include "io/niftiheader.h"
 #include "io/niftiwide.h"
 
@@ -13,6 +14,7 @@
 struct bm_nifti {
     struct bm_nifti_info info;
     struct bm_bytes *data; /* at the next volume */
+    uint64_t offset;       /* of the first */
     size_t samples;        /* a volume */
     size_t volume_bytes;   /* as handed out */
     size_t stored_bytes;   /* of a volume in the file */
@@ -71,33 +73,33 @@ static int switch_to_image(struct bm_nifti *n, const char *path, struct bm_error
 }
 
 /* The fields that say how long the file must be: "dim 7x6x5x24, datatype float128, vox_offset 352". */
-static const char *length_fields(const struct bm_nifti *n, uint64_t offset, char text[200])
+static const char *length_fields(const struct bm_nifti *n, char text[200])
 {
     const int64_t *d = n->info.grid.dims;
 
     (void)snprintf(text, 200, "dim %" PRId64 "x%" PRId64 "x%" PRId64 "x%zu, datatype %s and vox_offset %" PRIu64,
-                   d[0], d[1], d[2], n->info.volumes, n->info.stored, offset);
+                   d[0], d[1], d[2], n->info.volumes, n->info.stored, n->offset);
     return text;
 }
 
 /* Nothing is allocated for, or promised of, data that the file cannot hold. */
-static int check_length(const struct bm_nifti *n, uint64_t offset, struct bm_error *err)
+static int check_length(const struct bm_nifti *n, struct bm_error *err)
 {
     uint64_t need;
     char fields[200];
 
     if (__builtin_mul_overflow((uint64_t)n->stored_bytes, (uint64_t)n->info.volumes, &need) ||
-        __builtin_add_overflow(need, offset, &need) || need > (uint64_t)INT64_MAX)
+        __builtin_add_overflow(need, n->offset, &need) || need > (uint64_t)INT64_MAX)
         return bm_fail(err, BM_EDATA,
                        "%s: %s in the NIfTI header claim more data than any file can hold; fetch it "
                        "again",
-                       bm_bytes_name(n->data), length_fields(n, offset, fields));
+                       bm_bytes_name(n->data), length_fields(n, fields));
     if (!bm_bytes_may_hold(n->data, need))
         return bm_fail(err, BM_EDATA,
                        "%s: the file has %" PRId64 " bytes%s, too few for the %" PRIu64
                        " that %s in its header claim; fetch it again",
                        bm_bytes_name(n->data), bm_bytes_raw_size(n->data), bm_bytes_gzip(n->data) ? " (gzip)" : "",
-                       need, length_fields(n, offset, fields));
+                       need, length_fields(n, fields));
     return 0;
 }
 
@@ -124,20 +126,29 @@ static void look_for_mat(struct bm_nifti_info *info, const char *path)
     free(name);
 }
 
+static int skip_to_samples(struct bm_nifti *n, struct bm_error *err)
+{
+    const int whole = bm_nifti_skip(n->data, n->offset - bm_bytes_count(n->data), err);
+
+    if (whole == 0)
+        return bm_fail(err, BM_EDATA,
+                       "%s: vox_offset is %" PRIu64 ", but the file has %" PRIu64 " bytes; fetch it again",
+                       bm_bytes_name(n->data), n->offset, bm_bytes_count(n->data));
+    return whole < 0 ? -1 : 0;
+}
+
 static int open_header(struct bm_nifti *n, const char *path, struct bm_error *err)
 {
-    uint64_t offset;
-
     n->data = bm_bytes_open(path, err);
     if (!n->data)
         return -1;
-    if (bm_nifti_read_header(n->data, &n->info, &offset, err) || (n->info.pair && switch_to_image(n, path, err)))
+    if (bm_nifti_read_header(n->data, &n->info, &n->offset, err) || (n->info.pair && switch_to_image(n, path, err)))
         return -1;
     if (n->info.analyze)
         look_for_mat(&n->info, path);
-    if (set_sizes(n, err) || check_length(n, offset, err))
+    if (set_sizes(n, err) || check_length(n, err))
         return -1;
-    return bm_bytes_skip(n->data, offset - bm_bytes_count(n->data), err);
+    return skip_to_samples(n, err);
 }
 
 struct bm_nifti *bm_nifti_open(const char *path, struct bm_error *err)
@@ -202,8 +213,11 @@ static void swap_samples(unsigned char *p, size_t size, size_t n)
 
 static int ends_in_volume(const struct bm_nifti *n, size_t volume, struct bm_error *err)
 {
-    return bm_fail(err, BM_EDATA, "%s: ends within volume %zu of %zu; the file is truncated, fetch it again",
-                   bm_bytes_name(n->data), volume + 1, n->info.volumes);
+    char fields[200];
+
+    return bm_fail(err, BM_EDATA,
+                   "%s: ends within volume %zu of %zu: %s claim more; the file is truncated, fetch it again",
+                   bm_bytes_name(n->data), volume + 1, n->info.volumes, length_fields(n, fields));
 }
 
 static int foreign_sample(const struct bm_nifti *n, enum bm_niftiwide why, size_t sample, struct bm_error *err)
@@ -227,8 +241,9 @@ static long long read_wide(struct bm_nifti *n, double *dst, struct bm_error *err
 {
     enum { BLOCK = 512 };
     unsigned char stored[BLOCK * 16];
+    struct bm_niftiwide_seen seen = {0};
     long long read = 0;
-    size_t at;
+    size_t at = 0;
 
     for (size_t i = 0; i < n->samples; i += BLOCK) {
         const size_t part = n->samples - i < BLOCK ? n->samples - i : BLOCK;
@@ -239,10 +254,12 @@ static long long read_wide(struct bm_nifti *n, double *dst, struct bm_error *err
         read += got;
         if ((size_t)got < part * 16)
             break;
-        const enum bm_niftiwide why = bm_niftiwide_to_double(dst + i, stored, part, n->info.big_endian, &at);
+        const enum bm_niftiwide why = bm_niftiwide_to_double(dst + i, stored, part, n->info.big_endian, &seen, &at);
         if (why != BM_NIFTIWIDE_OK)
             return foreign_sample(n, why, i + at, err);
     }
+    if (bm_niftiwide_foreign(&seen))
+        return foreign_sample(n, BM_NIFTIWIDE_FOREIGN, at, err);
     return read;
 }
 

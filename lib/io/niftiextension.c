@@ -29,8 +29,7 @@ static int no_extension(struct bm_error *err, const struct bm_nifti_fields *f, i
         f->name, flag, where, f->vox_offset);
 }
 
-/* Drops n bytes; 1: done, 0: the file ends before, -1: error. Memory does not follow n. */
-static int skip_content(struct bm_bytes *b, uint64_t n, struct bm_error *err)
+int bm_nifti_skip(struct bm_bytes *b, uint64_t n, struct bm_error *err)
 {
     unsigned char dropped[4096];
 
@@ -74,7 +73,7 @@ static int next_extension(struct bm_bytes *b, const struct bm_nifti_fields *f, u
         return bad_extension(err, f, number, esize, "less than its own 8 bytes");
     if ((uint64_t)esize > *room)
         return bad_extension(err, f, number, esize, "it does not end before the samples, at vox_offset");
-    const int whole = skip_content(b, (uint64_t)esize - 8, err);
+    const int whole = bm_nifti_skip(b, (uint64_t)esize - 8, err);
     if (whole <= 0)
         return whole < 0 ? -1 : bad_extension(err, f, number, esize, "the file ends within it");
     *room -= f->pair ? 0 : (uint64_t)esize;

@@ -27,6 +27,9 @@ int64_t bm_nifti_get_int(const unsigned char *p, size_t n, bool big);
 int bm_nifti_bad(struct bm_error *err, const struct bm_nifti_fields *f, const char *field, double value,
                  const char *why);
 
+/* Drops n bytes. 1: done; 0: the input ends before; -1: error. */
+int bm_nifti_skip(struct bm_bytes *b, uint64_t n, struct bm_error *err) BM_MUST_USE;
+
 /* Sets info->grid.affine (the dims are there), affine_from and the codes. */
 int bm_nifti_affine(const struct bm_nifti_fields *f, struct bm_nifti_info *info, struct bm_error *err) BM_MUST_USE;
 
