@@ -515,12 +515,6 @@ def limit_memory():
     resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 
 
-@pytest.mark.parametrize("kind", ["complex64", "complex128", "rgb"])
-def test_types_without_a_real_number(run, tmp_path, kind):
-    data = np.zeros((4, 3, 2, 5), [("R", "u1"), ("G", "u1"), ("B", "u1")] if kind == "rgb" else kind)
-    run.fails("nifti2h5", write_nifti(tmp_path / "run.nii", data), tmp_path / "out.h5", says="run.nii")
-
-
 def test_plain_file_cut_short(run, tmp_path):
     path = write_nifti(tmp_path / "run.nii", bold())
     path.write_bytes(path.read_bytes()[:-1])
@@ -557,48 +551,7 @@ def test_provenance_names_program_settings_and_inputs(run, session):
         assert (source["bytes"], source["crc32"]) == (len(plain), f"{zlib.crc32(plain):08x}")
 
 
-# Files by other writers ---------------------------------------------------------------------------------------------
-
-
-READABLE = ["functional_scaled_int16.nii", "example_nifti2.nii.gz", "minimal.hdr", "minimal.nii", "minimal.nii.gz"]
-READABLE += ["minimal2.hdr", "minimal_extended_hdr.nii", *[f"{t}.nii" for t in TYPES]]
-
-
-@pytest.mark.parametrize("name", READABLE)
-def test_conformance(run, shared, tmp_path, name):
-    path = shared / "conformance" / name
-    image = nib.load(path if name != "minimal2.hdr" else inflated_pair(path, tmp_path))
-    raw = image.dataobj.get_unscaled()
-    raw = raw.reshape(raw.shape + (1,) * (4 - raw.ndim))
-    np.save(tmp_path / "mask.npy", np.ones(raw.shape[:3], bool))
-    (got,) = stream_of(run, "--tr", 2, "--mask", tmp_path / "mask.npy", path)
-    assert np.array_equal(got.data, raw.reshape(-1, raw.shape[3]).T)
-    scaled = np.asarray(image.dataobj, float).reshape(-1, raw.shape[3]).T
-    np.testing.assert_allclose(got.values, scaled, rtol=1e-6)
-    if image.header["sform_code"] or image.header["qform_code"]:
-        np.testing.assert_allclose(got.head["affine"], image.affine[:3], atol=1e-4)
-    else:  # the standard's first method: nothing but the voxels' size (nibabel adds an origin of its own)
-        sizes = np.diag([*image.header.get_zooms()[:3], 1])
-        np.testing.assert_allclose(got.head["affine"], sizes[:3], atol=1e-4)
-
-
-def inflated_pair(path, folder):
-    """nibabel wants both halves of a pair plain, or both gzipped."""
-    (folder / path.name).write_bytes(path.read_bytes())
-    (folder / path.name.replace("hdr", "img")).write_bytes(gzip.decompress(path.with_suffix(".img.gz").read_bytes()))
-    return folder / path.name
-
-
-@pytest.mark.parametrize("name", ["complex32.nii", "rgb24.nii"])
-def test_conformance_refused(run, shared, tmp_path, name):
-    run.fails("nifti2h5", "--tr", 2, shared / "conformance" / name, tmp_path / "out.h5", says=name)
-
-
-@pytest.mark.parametrize("number", range(1, 6))
-def test_malformed(run, shared, tmp_path, number):
-    path = shared / "malformed" / f"fuzz{number}.nii"
-    run.fails("nifti2h5", "--tr", 2, path, tmp_path / "out.h5", says=path.name)
-    assert os.listdir(tmp_path) == []
+# gzip ---------------------------------------------------------------------------------------------------------------
 
 
 def test_inflates_as_gzip_does(run, tmp_path):

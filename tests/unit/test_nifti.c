@@ -1,6 +1,7 @@
 #include "core/mem.h"
 #include "files.h"
 #include "io/nifti.h"
+#include "io/scan.h"
 #include "unit.h"
 
 #include <math.h>
@@ -92,20 +93,20 @@ static void header_fields_that_lie_are_named(void)
         {42, 0, "dim[1] is 0"},
         {44, -4, "dim[2] is -4"},
         {48, 0, "dim[4] is 0"},
-        {48, 3, "too few for the"},
-        {42, 6, "too few for the"},
+        {48, 3, "dim 5x4x3x3, datatype int16 and vox_offset 352"},
+        {42, 6, "dim 6x4x3x2, datatype int16 and vox_offset 352"},
         {70, 0, "datatype is 0"},
         {70, 3, "datatype is 3"},
         {70, 1, "binary"},
-        {70, 32, "complex64"},
+        {70, 32, "datatype is 32 (complex64)"},
         {70, 128, "RGB24"},
-        {70, 1536, "float128"},
+        {70, 1536, "bitpix is 16"},
         {70, 1792, "complex128"},
         {70, 2048, "complex256"},
         {70, 2304, "RGBA32"},
         {72, 8, "bitpix is 8"},
         {72, 0, "bitpix is 0"},
-        {344, 0, "Analyze 7.5"},
+        {344, 0, "magic is empty"},
         {344, 'n' | 'i' << 8, "header half of a pair"},
         {344, 'n' | '-' << 8, "magic is \"n-1\""},
     };
@@ -127,8 +128,8 @@ static void real_fields_that_lie_are_named(void)
     } rows[] = {
         {108, 351, "vox_offset is 351"},      {108, 0, "vox_offset is 0"},         {108, -352, "vox_offset is -352"},
         {108, 352.5F, "vox_offset is 352.5"}, {108, 1e30F, "vox_offset is 1"},     {108, NAN, "vox_offset is nan"},
-        {108, 353, "too few for the"},        {116, INFINITY, "scl_inter is inf"}, {280, NAN, "sform is nan"},
-        {324, INFINITY, "sform is inf"},
+        {108, 353, "too few for the"},        {116, INFINITY, "scl_inter is inf"}, {280, NAN, "srow_x[0] is nan"},
+        {324, INFINITY, "srow_z[3] is inf"},
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -172,6 +173,81 @@ static void huge_claims_are_refused_early(void)
     size_t size = gzip_member(gz, sizeof gz, m.bytes, sizeof m.bytes, 0);
     CHECK(!bm_nifti_open(put_file("huge.nii.gz", gz, size), &err));
     CHECK_ERR_CONTAINS(&err, "too few for the");
+}
+
+/* Header, four bytes that say whether extensions follow, and `n` bytes of them before the samples. */
+static struct bm_nifti *open_extended(const void *extensions, size_t n, struct bm_error *err)
+{
+    struct image m;
+    unsigned char longer[sizeof m.bytes + 512];
+
+    make_image(&m);
+    put_f32(&m, 108, (float)(352 + n));
+    m.bytes[348] = 1;
+    memcpy(longer, m.bytes, 352);
+    memcpy(longer + 352, extensions, n);
+    memcpy(longer + 352 + n, m.bytes + 352, sizeof m.bytes - 352);
+    return bm_nifti_open(put_file("m.nii", longer, sizeof m.bytes + n), err);
+}
+
+static void extensions_are_walked(void)
+{
+    static const int32_t two[12] = {16, 4, 0, 0, 32, 6};
+    int16_t v[VOXELS];
+
+    for (size_t padding = 0; padding < 48; padding += 5) {
+        struct bm_error err = {0};
+        unsigned char bytes[96] = {0};
+        memcpy(bytes, two, sizeof two);
+        struct bm_nifti *n = open_extended(bytes, sizeof two + padding, &err);
+        REQUIRE(n, &err);
+        const struct bm_nifti_info *info = bm_nifti_info(n);
+        CHECK_ROW(info->extensions == 2 && !info->doubt[0], padding);
+        CHECK(info->extension[0].code == 4 && info->extension[0].size == 16);
+        CHECK(info->extension[1].code == 6 && info->extension[1].size == 32);
+        CHECK_ROW(bm_nifti_next(n, v, &err) == 1 && v[0] == 0 && v[7] == 7, padding);
+        bm_nifti_close(n);
+    }
+}
+
+static void more_extensions_than_are_kept(void)
+{
+    int32_t many[20][4];
+    struct bm_error err = {0};
+
+    for (int32_t i = 0; i < 20; i++) {
+        many[i][0] = 16;
+        many[i][1] = i + 2;
+    }
+    struct bm_nifti *n = open_extended(many, sizeof many, &err);
+    REQUIRE(n, &err);
+    CHECK(bm_nifti_info(n)->extensions == 20);
+    CHECK(bm_nifti_info(n)->extension[BM_NIFTI_EXTENSIONS - 1].code == (int)BM_NIFTI_EXTENSIONS + 1);
+    bm_nifti_close(n);
+}
+
+static void extensions_that_are_not_there_are_named(void)
+{
+    static const struct {
+        int32_t words[8];
+        size_t n;
+        const char *why;
+    } rows[] = {
+        {{0}, 0, "extension[0] is 1, but there is no extension"},
+        {{16, 6, 0}, 12, "extension[0] is 1, but there is no extension"},
+        {{0}, 32, "extension[0] is 1, but there is no extension"},
+        {{0, 6}, 32, "extension 1: esize is 0"},
+        {{7, 6}, 32, "extension 1: esize is 7"},
+        {{-16, 6}, 32, "extension 1: esize is -16"},
+        {{48, 6}, 32, "extension 1: esize is 48"},
+        {{16, 6, 0, 0, 32, 6}, 32, "extension 2: esize is 32"},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_error err = {0};
+        CHECK_ROW(!open_extended(rows[i].words, rows[i].n, &err), i);
+        CHECK_ERR_CONTAINS(&err, rows[i].why);
+    }
 }
 
 static void every_truncation_shows(void)
@@ -386,6 +462,101 @@ static void pairs(void)
     CHECK_ERR_CONTAINS(&err, "is missing");
 }
 
+/* The figures are nibabel's Spm2AnalyzeImage's. */
+static void analyze_as_spm2_reads_it(void)
+{
+    static const struct {
+        float slope, inter, cal_max, cal_min;
+        int glmax, glmin;
+        double want_slope, want_inter;
+        bool ranges;
+    } rows[] = {
+        {0.5F, 3, 9, 0, 9, 0, 0.5, 3, false},     {0.5F, NAN, 0, 0, 0, 0, 0.5, 0, false},
+        {0, 3, 0, 0, 0, 0, 1, 0, false},          {NAN, 3, 2, 0, 0, 0, 1, 0, false},
+        {0, 3, 2, -2, 110, 10, 0.04, -2.4, true}, {INFINITY, 0, 1, 0, 4, 0, 0.25, 0, true},
+    };
+    struct image m;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_error err = {0};
+        make_image(&m);
+        memset(m.bytes + 344, 0, 4);
+        memset(m.bytes + 252, 0, 76);
+        put_f32(&m, 108, 0);
+        put_f32(&m, 112, rows[i].slope);
+        put_f32(&m, 116, rows[i].inter);
+        put_f32(&m, 124, rows[i].cal_max);
+        put_f32(&m, 128, rows[i].cal_min);
+        put_i16(&m, 140, rows[i].glmax);
+        put_i16(&m, 144, rows[i].glmin);
+        put_i16(&m, 253, 3); /* the origin: voxel 3, 2, 1 from 1 */
+        put_i16(&m, 255, 2);
+        put_i16(&m, 257, i == 0 ? 60 : 1); /* or too far away: the middle, then */
+        (void)put_file("y.img", m.bytes + 352, sizeof m.bytes - 352);
+        struct bm_nifti *n = bm_nifti_open(put_file("y.hdr", m.bytes, 348), &err);
+        REQUIRE(n, &err);
+        const struct bm_nifti_info *info = bm_nifti_info(n);
+        CHECK_ROW(info->analyze && strcmp(info->affine_from, "analyze") == 0 && info->doubt[0], i);
+        CHECK_ROW(fabs(info->slope - rows[i].want_slope) < 1e-12 && fabs(info->inter - rows[i].want_inter) < 1e-12,
+                  i);
+        CHECK_ROW(info->scaled_by_ranges == rows[i].ranges, i);
+        CHECK_ROW(info->grid.affine[0][0] == -2 && info->grid.affine[0][3] == 4, i);
+        CHECK_ROW(info->grid.affine[1][3] == (i == 0 ? -3.75 : -2.5) && info->grid.affine[2][3] == (i == 0 ? -3 : 0),
+                  i);
+        CHECK_ROW(info->tr == 1.5 && strstr(info->tr_doubt, "seconds assumed"), i);
+        bm_nifti_close(n);
+    }
+}
+
+/* Two 3-D files, of slope `slope` and type int16: 0, 1, 2, ... and 60, 61, ... */
+static void put_parts(float slope, int tr)
+{
+    struct image m;
+    unsigned char part[352 + VOXELS * 2];
+
+    make_image(&m);
+    put_i16(&m, 40, 3);
+    for (size_t i = 0; i < 2; i++) {
+        put_f32(&m, 112, i == 0 ? 1 : slope);
+        put_f32(&m, 92, (float)(i == 0 ? 2 : tr));
+        memcpy(part, m.bytes, 352);
+        memcpy(part + 352, m.bytes + 352 + i * VOXELS * 2, VOXELS * 2);
+        (void)put_file(i == 0 ? "p0.nii" : "p1.nii", part, sizeof part);
+    }
+}
+
+static void a_list_of_files_is_one_scan(void)
+{
+    for (int kind = 0; kind < 2; kind++) { /* all alike, or scaled differently */
+        put_parts(kind == 0 ? 1 : 0.5F, kind == 0 ? 2 : 3);
+        const char *const paths[] = {scratch("p0.nii"), scratch("p1.nii")};
+        struct bm_error err = {0};
+        double wide[VOXELS];
+        size_t skipped = 9;
+        uint64_t trailing = 9;
+        struct bm_scan *s = bm_scan_open(paths, 2, NULL, &err);
+        REQUIRE(s, &err);
+        const struct bm_nifti_info *info = bm_scan_info(s);
+        CHECK(info->volumes == 2 && info->dtype == (kind == 0 ? BM_I16 : BM_F64));
+        CHECK(info->slope == 1 && info->inter == 0 && info->tr == (kind == 0 ? 2 : 0));
+        CHECK_ROW(strstr(info->tr_doubt, kind == 0 ? "no time axis" : "differs"), kind);
+        CHECK(bm_scan_volume_bytes(s) == VOXELS * bm_dtype_size(info->dtype));
+        for (int t = 0; t < 2; t++) {
+            CHECK_ROW(bm_scan_next(s, wide, &err) == 1, t);
+            CHECK_ROW(kind == 0 ? ((int16_t *)wide)[7] == t * VOXELS + 7 : wide[7] == (t ? 33.5 : 7), t);
+        }
+        CHECK(bm_scan_next(s, wide, &err) == 0 && bm_scan_finish(s, &skipped, &trailing, &err) == 0);
+        CHECK(skipped == 0 && trailing == 0 && bm_scan_raw_count(s) == 2 * (352 + VOXELS * 2));
+        CHECK(bm_scan_bytes(s, 1) == 352 + VOXELS * 2 && bm_scan_crc32(s, 0) != bm_scan_crc32(s, 1));
+        bm_scan_close(s);
+        s = bm_scan_open(paths, 2, NULL, &err); /* what is not asked for is read all the same */
+        REQUIRE(s, &err);
+        CHECK(bm_scan_next(s, wide, &err) == 1 && bm_scan_finish(s, &skipped, NULL, &err) == 0 && skipped == 1);
+        CHECK(bm_scan_raw_count(s) == 2 * (352 + VOXELS * 2) && bm_scan_bytes(s, 1) > 0);
+        bm_scan_close(s);
+    }
+}
+
 static void one_volume_as_doubles_in_c_order(void)
 {
     struct image m;
@@ -535,7 +706,12 @@ int main(void)
         UNIT(real_fields_that_lie_are_named),
         UNIT(dimensions_past_the_fourth_must_be_one),
         UNIT(huge_claims_are_refused_early),
+        UNIT(extensions_are_walked),
+        UNIT(more_extensions_than_are_kept),
+        UNIT(extensions_that_are_not_there_are_named),
         UNIT(every_truncation_shows),
+        UNIT(analyze_as_spm2_reads_it),
+        UNIT(a_list_of_files_is_one_scan),
         UNIT(volumes_left_over_are_counted),
         UNIT(scaling),
         UNIT(repetition_time),
