@@ -1,0 +1,312 @@
+#include "image.h"
+
+#include <math.h>
+
+static void header_fields_that_lie_are_named(void)
+{
+    static const struct {
+        size_t at;
+        int v;
+        const char *why;
+    } rows[] = {
+        {0, 347, "not NIfTI (sizeof_hdr is 347"},
+        {40, 0, "dim[0] is 0"},
+        {40, 8, "dim[0] is 8"},
+        {40, -1, "dim[0] is -1"},
+        {42, 0, "dim[1] is 0"},
+        {44, -4, "dim[2] is -4"},
+        {48, 0, "dim[4] is 0"},
+        {48, 3, "dim 5x4x3x3, datatype int16 and vox_offset 352"},
+        {42, 6, "dim 6x4x3x2, datatype int16 and vox_offset 352"},
+        {70, 0, "datatype is 0"},
+        {70, 3, "datatype is 3"},
+        {70, 1, "binary"},
+        {70, 32, "datatype is 32 (complex64)"},
+        {70, 128, "RGB24"},
+        {70, 1536, "bitpix is 16"},
+        {70, 1792, "complex128"},
+        {70, 2048, "complex256"},
+        {70, 2304, "RGBA32"},
+        {72, 8, "bitpix is 8"},
+        {72, 0, "bitpix is 0"},
+        {344, 0, "magic is empty"},
+        {344, 'n' | 'i' << 8, "header half of a pair"},
+        {344, 'n' | '-' << 8, "magic is \"n-1\""},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct image m;
+        make_image(&m);
+        put_i16(&m, rows[i].at, rows[i].v);
+        refuses(&m, rows[i].why);
+    }
+}
+
+static void real_fields_that_lie_are_named(void)
+{
+    static const struct {
+        size_t at;
+        float v;
+        const char *why;
+    } rows[] = {
+        {108, 351, "vox_offset is 351"},      {108, 0, "vox_offset is 0"},         {108, -352, "vox_offset is -352"},
+        {108, 352.5F, "vox_offset is 352.5"}, {108, 1e30F, "vox_offset is 1"},     {108, NAN, "vox_offset is nan"},
+        {108, 353, "too few for the"},        {116, INFINITY, "scl_inter is inf"}, {280, NAN, "srow_x[0] is nan"},
+        {324, INFINITY, "srow_z[3] is inf"},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct image m;
+        make_image(&m);
+        put_f32(&m, rows[i].at, rows[i].v);
+        refuses(&m, rows[i].why);
+    }
+}
+
+static void dimensions_past_the_fourth_must_be_one(void)
+{
+    struct image m;
+    struct bm_error err = {0};
+
+    make_image(&m);
+    put_i16(&m, 40, 6);
+    struct bm_nifti *n = open_image(&m, &err);
+    CHECK(n && bm_nifti_info(n)->volumes == NT);
+    bm_nifti_close(n);
+    put_i16(&m, 52, 2);
+    refuses(&m, "dim[6] is 2");
+    put_i16(&m, 40, 4); /* and are not looked at where dim[0] does not count them */
+    n = open_image(&m, &err);
+    CHECK(n);
+    bm_nifti_close(n);
+}
+
+static void scaling(void)
+{
+    static const struct {
+        float slope, inter;
+        double want_slope, want_inter;
+    } rows[] = {{2, 3, 2, 3},        {0, 3, 1, 0},        {NAN, 3, 1, 0},
+                {INFINITY, 3, 1, 0}, {-0.5F, 0, -0.5, 0}, {NAN, NAN, 1, 0}};
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct image m;
+        struct bm_error err = {0};
+        make_image(&m);
+        put_f32(&m, 112, rows[i].slope);
+        put_f32(&m, 116, rows[i].inter);
+        struct bm_nifti *n = open_image(&m, &err);
+        REQUIRE(n, &err);
+        CHECK_ROW(bm_nifti_info(n)->slope == rows[i].want_slope && bm_nifti_info(n)->inter == rows[i].want_inter, i);
+        bm_nifti_close(n);
+    }
+}
+
+static void repetition_time(void)
+{
+    static const struct {
+        float value;
+        unsigned char units;
+        double want;
+        const char *doubt;
+    } rows[] = {
+        {2, 10, 2, ""},
+        {1500, 18, 1.5, ""},
+        {1500000, 26, 1.5, ""},
+        {2, 2, 2, "seconds assumed"},
+        {2, 0, 2, "seconds assumed"},
+        {2, 34, 2, "seconds assumed"}, /* Hz */
+        {0, 10, 0, "no repetition time"},
+        {-2, 10, 0, "no repetition time"},
+        {NAN, 10, 0, "no repetition time"},
+        {2000, 10, 2000, "no plausible"},
+        {2, 18, 0.002, "no plausible"},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct image m;
+        struct bm_error err = {0};
+        make_image(&m);
+        put_f32(&m, 92, rows[i].value);
+        m.bytes[123] = rows[i].units;
+        struct bm_nifti *n = open_image(&m, &err);
+        REQUIRE(n, &err);
+        const struct bm_nifti_info *info = bm_nifti_info(n);
+        CHECK_ROW(fabs(info->tr - rows[i].want) < 1e-9 && strstr(info->tr_doubt, rows[i].doubt) != NULL, i);
+        CHECK_ROW(rows[i].doubt[0] || !info->tr_doubt[0], i);
+        bm_nifti_close(n);
+    }
+}
+
+static void orientation_by_the_standards_rule(void)
+{
+    struct image m;
+    struct bm_error err = {0};
+    const struct bm_grid by_pixdim = {{NX, NY, NZ}, {{2, 0, 0, 0}, {0, 2.5, 0, 0}, {0, 0, 3, 0}}};
+    /* half a turn about z, qfac -1 */
+    const struct bm_grid by_qform = {{NX, NY, NZ}, {{-2, 0, 0, 7}, {0, -2.5, 0, 8}, {0, 0, -3, 9}}};
+
+    make_image(&m);
+    put_i16(&m, 254, 0);
+    struct bm_nifti *n = open_image(&m, &err);
+    REQUIRE(n, &err);
+    CHECK(strcmp(bm_nifti_info(n)->affine_from, "pixdim") == 0 && bm_grid_same(&bm_nifti_info(n)->grid, &by_pixdim));
+    bm_nifti_close(n);
+    put_i16(&m, 252, 1);
+    put_f32(&m, 76, -1);
+    put_f32(&m, 264, 1); /* quatern_d */
+    for (int i = 0; i < 3; i++)
+        put_f32(&m, 268 + 4 * (size_t)i, (float)(7 + i));
+    n = open_image(&m, &err);
+    REQUIRE(n, &err);
+    CHECK(strcmp(bm_nifti_info(n)->affine_from, "qform") == 0 && bm_grid_same(&bm_nifti_info(n)->grid, &by_qform));
+    bm_nifti_close(n);
+    put_f32(&m, 260, 0.5F);
+    refuses(&m, "quatern_b, c, d squared is 1.25");
+    put_f32(&m, 260, 0);
+    put_f32(&m, 84, -2.5F);
+    refuses(&m, "pixdim[2] is -2.5");
+    put_i16(&m, 254, 1); /* which nobody minds where the sform rules */
+    n = open_image(&m, &err);
+    CHECK(n && bm_grid_same(&bm_nifti_info(n)->grid, &grid));
+    bm_nifti_close(n);
+}
+
+/* Header, four bytes that say whether extensions follow, and `n` bytes of them before the samples. */
+static struct bm_nifti *open_extended(const void *extensions, size_t n, struct bm_error *err)
+{
+    struct image m;
+    unsigned char longer[sizeof m.bytes + 512];
+
+    make_image(&m);
+    put_f32(&m, 108, (float)(352 + n));
+    m.bytes[348] = 1;
+    memcpy(longer, m.bytes, 352);
+    memcpy(longer + 352, extensions, n);
+    memcpy(longer + 352 + n, m.bytes + 352, sizeof m.bytes - 352);
+    return bm_nifti_open(put_file("m.nii", longer, sizeof m.bytes + n), err);
+}
+
+static void extensions_are_walked(void)
+{
+    static const int32_t two[12] = {16, 4, 0, 0, 32, 6};
+    int16_t v[VOXELS];
+
+    for (size_t padding = 0; padding < 48; padding += 5) {
+        struct bm_error err = {0};
+        unsigned char bytes[96] = {0};
+        memcpy(bytes, two, sizeof two);
+        struct bm_nifti *n = open_extended(bytes, sizeof two + padding, &err);
+        REQUIRE(n, &err);
+        const struct bm_nifti_info *info = bm_nifti_info(n);
+        CHECK_ROW(info->extensions == 2 && !info->doubt[0], padding);
+        CHECK(info->extension[0].code == 4 && info->extension[0].size == 16);
+        CHECK(info->extension[1].code == 6 && info->extension[1].size == 32);
+        CHECK_ROW(bm_nifti_next(n, v, &err) == 1 && v[0] == 0 && v[7] == 7, padding);
+        bm_nifti_close(n);
+    }
+}
+
+static void more_extensions_than_are_kept(void)
+{
+    int32_t many[20][4];
+    struct bm_error err = {0};
+
+    for (int32_t i = 0; i < 20; i++) {
+        many[i][0] = 16;
+        many[i][1] = i + 2;
+    }
+    struct bm_nifti *n = open_extended(many, sizeof many, &err);
+    REQUIRE(n, &err);
+    CHECK(bm_nifti_info(n)->extensions == 20);
+    CHECK(bm_nifti_info(n)->extension[BM_NIFTI_EXTENSIONS - 1].code == (int)BM_NIFTI_EXTENSIONS + 1);
+    bm_nifti_close(n);
+}
+
+static void extensions_that_are_not_there_are_named(void)
+{
+    static const struct {
+        int32_t words[8];
+        size_t n;
+        const char *why;
+    } rows[] = {
+        {{0}, 0, "extension[0] is 1, but there is no extension"},
+        {{16, 6, 0}, 12, "extension[0] is 1, but there is no extension"},
+        {{0}, 32, "extension[0] is 1, but there is no extension"},
+        {{0, 6}, 32, "extension 1: esize is 0"},
+        {{7, 6}, 32, "extension 1: esize is 7"},
+        {{-16, 6}, 32, "extension 1: esize is -16"},
+        {{48, 6}, 32, "extension 1: esize is 48"},
+        {{16, 6, 0, 0, 32, 6}, 32, "extension 2: esize is 32"},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_error err = {0};
+        CHECK_ROW(!open_extended(rows[i].words, rows[i].n, &err), i);
+        CHECK_ERR_CONTAINS(&err, rows[i].why);
+    }
+}
+
+/* The figures are nibabel's Spm2AnalyzeImage's. */
+static void analyze_as_spm2_reads_it(void)
+{
+    static const struct {
+        float slope, inter, cal_max, cal_min;
+        int glmax, glmin;
+        double want_slope, want_inter;
+        bool ranges;
+    } rows[] = {
+        {0.5F, 3, 9, 0, 9, 0, 0.5, 3, false},     {0.5F, NAN, 0, 0, 0, 0, 0.5, 0, false},
+        {0, 3, 0, 0, 0, 0, 1, 0, false},          {NAN, 3, 2, 0, 0, 0, 1, 0, false},
+        {0, 3, 2, -2, 110, 10, 0.04, -2.4, true}, {INFINITY, 0, 1, 0, 4, 0, 0.25, 0, true},
+    };
+    struct image m;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_error err = {0};
+        make_image(&m);
+        memset(m.bytes + 344, 0, 4);
+        memset(m.bytes + 252, 0, 76);
+        put_f32(&m, 108, 0);
+        put_f32(&m, 112, rows[i].slope);
+        put_f32(&m, 116, rows[i].inter);
+        put_f32(&m, 124, rows[i].cal_max);
+        put_f32(&m, 128, rows[i].cal_min);
+        put_i16(&m, 140, rows[i].glmax);
+        put_i16(&m, 144, rows[i].glmin);
+        put_i16(&m, 253, 3); /* the origin: voxel 3, 2, 1 from 1 */
+        put_i16(&m, 255, 2);
+        put_i16(&m, 257, i == 0 ? 60 : 1); /* or too far away: the middle, then */
+        (void)put_file("y.img", m.bytes + 352, sizeof m.bytes - 352);
+        struct bm_nifti *n = bm_nifti_open(put_file("y.hdr", m.bytes, 348), &err);
+        REQUIRE(n, &err);
+        const struct bm_nifti_info *info = bm_nifti_info(n);
+        CHECK_ROW(info->analyze && strcmp(info->affine_from, "analyze") == 0 && info->doubt[0], i);
+        CHECK_ROW(fabs(info->slope - rows[i].want_slope) < 1e-12 && fabs(info->inter - rows[i].want_inter) < 1e-12,
+                  i);
+        CHECK_ROW(info->scaled_by_ranges == rows[i].ranges, i);
+        CHECK_ROW(info->grid.affine[0][0] == -2 && info->grid.affine[0][3] == 4, i);
+        CHECK_ROW(info->grid.affine[1][3] == (i == 0 ? -3.75 : -2.5) && info->grid.affine[2][3] == (i == 0 ? -3 : 0),
+                  i);
+        CHECK_ROW(info->tr == 1.5 && strstr(info->tr_doubt, "seconds assumed"), i);
+        bm_nifti_close(n);
+    }
+}
+
+int main(void)
+{
+    static const struct unit_test all[] = {
+        UNIT(header_fields_that_lie_are_named),
+        UNIT(real_fields_that_lie_are_named),
+        UNIT(dimensions_past_the_fourth_must_be_one),
+        UNIT(extensions_are_walked),
+        UNIT(more_extensions_than_are_kept),
+        UNIT(extensions_that_are_not_there_are_named),
+        UNIT(analyze_as_spm2_reads_it),
+        UNIT(scaling),
+        UNIT(repetition_time),
+        UNIT(orientation_by_the_standards_rule),
+    };
+
+    return unit_main(all, COUNT(all));
+}
