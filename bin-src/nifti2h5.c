@@ -88,6 +88,17 @@ struct job {
     struct bm_source *src;
 };
 
+/* What cli_input makes of a file, with where its orientation comes from. */
+static char *describe_input(const struct bm_niftifile *file, struct bm_error *err)
+{
+    char *plain = cli_input(file->name, file->bytes, file->crc32, err), *full = NULL;
+
+    if (plain)
+        full = bm_format(err, "%.*s,\"affine_from\":\"%s\"}", (int)strlen(plain) - 1, plain, file->affine_from);
+    free(plain);
+    return full;
+}
+
 static char *make_step(void *self, const struct bm_niftifile *files, size_t n, struct bm_error *err)
 {
     const struct job *j = self;
@@ -95,7 +106,7 @@ static char *make_step(void *self, const struct bm_niftifile *files, size_t n, s
     size_t made = 0;
 
     while (inputs && made < n) {
-        inputs[made] = cli_input(files[made].name, files[made].bytes, files[made].crc32, err);
+        inputs[made] = describe_input(&files[made], err);
         if (!inputs[made])
             break;
         made++;

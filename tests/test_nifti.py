@@ -446,6 +446,7 @@ def test_a_list_of_3d_files_is_one_run(run, tmp_path, store):
     assert [i["path"] for i in inputs] == [str(f) for f in files]
     assert all(i["bytes"] == f.stat().st_size for i, f in zip(inputs, files, strict=True))
     assert len({i["crc32"] for i in inputs}) == len(files)
+    assert {i["affine_from"] for i in inputs} == {"sform"}
 
 
 def test_files_whose_scaling_differs_become_values(run, tmp_path):

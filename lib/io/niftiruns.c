@@ -173,7 +173,8 @@ static int add_step(struct source *s, const struct bm_niftirun *what, const stru
     int status;
 
     for (size_t i = 0; files && i < what->nfiles; i++)
-        files[i] = (struct bm_niftifile){what->names[i], bm_scan_bytes(in, i), bm_scan_crc32(in, i)};
+        files[i] = (struct bm_niftifile){what->names[i], bm_scan_bytes(in, i), bm_scan_crc32(in, i),
+                                         bm_scan_affine_from(in, i)};
     step = files ? s->config.step(s->config.self, files, what->nfiles, err) : NULL;
     status = step ? bm_run_add_step(run, step, err) : -1;
     free(step);

@@ -23,8 +23,9 @@ struct bm_niftirun {
 
 struct bm_niftifile {
     const char *name;
-    uint64_t bytes; /* decoded */
-    uint32_t crc32; /* of these */
+    uint64_t bytes;          /* decoded */
+    uint32_t crc32;          /* of these */
+    const char *affine_from; /* "sform", "qform", "pixdim", "analyze" */
 };
 
 struct bm_niftiruns_config {

@@ -8,6 +8,7 @@
 struct file {
     uint64_t bytes;
     uint32_t crc32;
+    const char *affine_from;
 };
 
 struct bm_scan {
@@ -99,8 +100,10 @@ static int read_headers(struct bm_scan *s, struct bm_error *err)
         struct bm_nifti *in = bm_nifti_open(s->paths[i], err);
 
         status = in ? 0 : -1;
-        if (in)
+        if (in) {
             infos[i] = *bm_nifti_info(in);
+            s->files[i].affine_from = infos[i].affine_from;
+        }
         bm_nifti_close(in);
     }
     if (!status)
@@ -118,6 +121,7 @@ static int open_only(struct bm_scan *s, struct bm_nifti *opened, struct bm_error
     if (!s->in)
         return -1;
     s->info = *bm_nifti_info(s->in);
+    s->files[0].affine_from = s->info.affine_from;
     return 0;
 }
 
@@ -176,6 +180,11 @@ uint32_t bm_scan_crc32(const struct bm_scan *s, size_t file)
     return s->files[file].crc32;
 }
 
+const char *bm_scan_affine_from(const struct bm_scan *s, size_t file)
+{
+    return s->files[file].affine_from;
+}
+
 uint64_t bm_scan_raw_count(const struct bm_scan *s)
 {
     return s->raw_count + (s->in ? bm_nifti_raw_count(s->in) : 0);
@@ -200,6 +209,12 @@ static int open_next(struct bm_scan *s, struct bm_error *err)
     return 0;
 }
 
+static void sum_up(struct bm_scan *s, size_t file)
+{
+    s->files[file].bytes = bm_nifti_bytes(s->in);
+    s->files[file].crc32 = bm_nifti_crc32(s->in);
+}
+
 /* The open file to its end, and closed. */
 static int finish_file(struct bm_scan *s, size_t file, struct bm_error *err)
 {
@@ -207,7 +222,7 @@ static int finish_file(struct bm_scan *s, size_t file, struct bm_error *err)
 
     if (bm_nifti_finish(s->in, NULL, &behind, err))
         return -1;
-    s->files[file] = (struct file){.bytes = bm_nifti_bytes(s->in), .crc32 = bm_nifti_crc32(s->in)};
+    sum_up(s, file);
     s->trailing += behind;
     close_file(s);
     return 0;
@@ -242,7 +257,7 @@ static int finish_only(struct bm_scan *s, size_t *left, struct bm_error *err)
 {
     if (bm_nifti_finish(s->in, left, &s->trailing, err))
         return -1;
-    s->files[0] = (struct file){.bytes = bm_nifti_bytes(s->in), .crc32 = bm_nifti_crc32(s->in)};
+    sum_up(s, 0);
     return 0;
 }
 

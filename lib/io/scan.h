@@ -28,7 +28,8 @@ int bm_scan_next(struct bm_scan *s, void *buf, struct bm_error *err) BM_MUST_USE
 int bm_scan_finish(struct bm_scan *s, size_t *skipped, uint64_t *trailing, struct bm_error *err) BM_MUST_USE;
 uint64_t bm_scan_bytes(const struct bm_scan *s, size_t file); /* decoded bytes of a file; valid after finish */
 uint32_t bm_scan_crc32(const struct bm_scan *s, size_t file); /* their CRC-32; valid after finish */
-uint64_t bm_scan_raw_count(const struct bm_scan *s);          /* bytes read from data files so far, for progress */
-void bm_scan_close(struct bm_scan *s);                        /* NULL is fine */
+const char *bm_scan_affine_from(const struct bm_scan *s, size_t file); /* as in struct bm_nifti_info */
+uint64_t bm_scan_raw_count(const struct bm_scan *s); /* bytes read from data files so far, for progress */
+void bm_scan_close(struct bm_scan *s);               /* NULL is fine */
 
 #endif
