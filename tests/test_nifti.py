@@ -340,6 +340,21 @@ def test_odd_offsets(run, tmp_path, offset):
     assert np.array_equal(stream_of(run, "--tr", 2, path)[0].data, columns(bold())[1])
 
 
+@pytest.mark.parametrize(
+    ("qform", "sform", "said"), [(1, 2, "sform"), (1, 0, "qform"), (0, 4, "sform"), (0, 0, "pixdim")]
+)
+def test_the_orientation_chosen_is_recorded(run, tmp_path, qform, sform, said):
+    def codes(head):
+        head.set_qform(np.diag([-2, 3, 2, 1]), code=qform)
+        head["sform_code"] = sform
+
+    path = write_nifti(tmp_path / "run.nii", bold(), header=codes)
+    (got,) = stream_of(run, "--tr", 2, path)
+    want = {"sform": AFFINE, "qform": np.diag([-2, 3, 2, 1]), "pixdim": np.diag([2, 3, 2, 1])}[said]
+    assert got.head["steps"][0]["inputs"][0]["affine_from"] == said
+    np.testing.assert_allclose(got.head["affine"], want[:3], atol=1e-5)
+
+
 # Headers that lie: each field with its value ------------------------------------------------------------------------
 
 MORE = "dim 7x6x5x25, datatype int16"
