@@ -1,8 +1,8 @@
 """Generated NIfTI and Analyze files, read by nifti2h5 and by nibabel: does every value agree?
 
-`witness(run, folder)` makes more than 5,000 files over all sample types, byte orders, versions, containers and
-scalings, and returns rows (name, cases, largest absolute difference, largest relative difference); a case is a file.
-`conformance(run, folder, shared)` does the same for the files by other writers.
+`rows(run, folder, shared)` returns rows (name, cases, largest absolute difference, largest relative difference); a
+case is a file. `witness` makes more than 6,000 over all sample types, byte orders, versions, containers and scalings,
+`list_witness` lists of 3-D files, `header_witness` orientations and times, `conformance` files by other writers.
 
 The values are those that docs/formats.md promises of a stream, slope * sample + inter in double, against nibabel's
 get_fdata(). Both round int64 and uint64 samples beyond 2^53 to the nearest double before they scale. float128, which
@@ -249,15 +249,21 @@ def compare_batch(run, cases, folder, rows, rng):
 def witness(run, folder, part=1):
     """All rows; `part` > 1 takes only every so many-th file, for builds that are slow."""
     rng = np.random.default_rng(20)
-    rows = {t: Row(f"NIfTI {t}") for t in TYPES} | {"analyze": Row("Analyze 7.5, against nibabel's SPM2")}
-    rows["affine"] = Row("affine in mm, one file a call")
+    found = {t: Row(f"NIfTI {t}") for t in TYPES} | {"analyze": Row("Analyze 7.5, against nibabel's SPM2")}
+    found["affine"] = Row("affine in mm, one file a call")
     groups = [list(nifti_cases(*batch))[k % 2 :: 2] for k, batch in enumerate(BATCHES)]
     groups += [list(analyze_cases(origin)) for origin in ORIGINS]
     for k, cases in enumerate(groups):
         cases = cases[::part]
         for i in range(0, len(cases), FILES_A_CALL):
-            compare_batch(run, cases[i : i + FILES_A_CALL], folder / f"made{k}_{i}", rows, rng)
-    return [row.tuple() for row in rows.values()]
+            compare_batch(run, cases[i : i + FILES_A_CALL], folder / f"made{k}_{i}", found, rng)
+    return [row.tuple() for row in found.values()]
+
+
+def rows(run, folder, shared=None):
+    """All that this file compares; `shared` is the folder of real data, where there is one."""
+    made = witness(run, folder) + list_witness(run, folder) + header_witness(run, folder)
+    return made + (conformance(run, folder, shared) if shared else [])
 
 
 # Lists of 3-D files -------------------------------------------------------------------------------------------------
@@ -319,7 +325,7 @@ def conformance(run, folder, shared):
 def header_witness(run, folder, files=300):
     """Orientation and time of single headers, as boldinfo tells them: oblique, mirrored, by sform or qform."""
     rng = np.random.default_rng(22)
-    rows = Row("affine in mm (sform, qform)"), Row("repetition time in s")
+    orientation, time = Row("affine in mm (sform, qform)"), Row("repetition time in s")
     paths, images = [], []
     for i in range(files):
         version = 1 + i % 2
@@ -343,6 +349,6 @@ def header_witness(run, folder, files=300):
         paths.append(path)
         images.append((IMAGES[version, False].from_filename(str(path)), factor))
     for told, (image, factor) in zip(json.loads(run("boldinfo", "--json", *paths).text), images, strict=True):
-        rows[0].add(np.array(told["affine"], float), image.affine[:3], told["file"])
-        rows[1].add(np.float64([told["tr"]]), [float(image.header["pixdim"][4]) / factor], told["file"])
-    return [row.tuple() for row in rows]
+        orientation.add(np.array(told["affine"], float), image.affine[:3], told["file"])
+        time.add(np.float64([told["tr"]]), [float(image.header["pixdim"][4]) / factor], told["file"])
+    return [orientation.tuple(), time.tuple()]

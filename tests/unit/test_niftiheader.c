@@ -293,6 +293,55 @@ static void analyze_as_spm2_reads_it(void)
     }
 }
 
+/* Reads all that a file offers: within its length, or an error. */
+static void read_through(const char *path, size_t length, size_t row)
+{
+    struct bm_error err = {0};
+    struct bm_nifti *n = bm_nifti_open(path, &err);
+
+    if (!n) {
+        CHECK_ROW(err.code == BM_EDATA && err.text[0], row);
+        return;
+    }
+    unsigned char *v = malloc(bm_nifti_volume_bytes(n));
+    CHECK_ROW(v && bm_nifti_volume_bytes(n) <= length, row);
+    while (v && bm_nifti_next(n, v, &err) == 1)
+        ;
+    CHECK_ROW(bm_nifti_finish(n, NULL, NULL, &err) == 0 || err.text[0], row);
+    free(v);
+    bm_nifti_close(n);
+}
+
+/* Whatever a single byte says, of a header of Analyze or of extensions. */
+static void spoiled_bytes_do_no_harm(void)
+{
+    static const unsigned char values[] = {0, 1, 0x7F, 0x80, 0xFF};
+    static const int32_t two[12] = {16, 4, 0, 0, 32, 6};
+    struct image m;
+    unsigned char analyze[348], longer[sizeof m.bytes + sizeof two];
+
+    make_image(&m);
+    (void)put_file("s.img", m.bytes + 352, sizeof m.bytes - 352);
+    memcpy(analyze, m.bytes, 348);
+    memset(analyze + 252, 0, 96);
+    put_f32(&m, 108, 352 + sizeof two);
+    m.bytes[348] = 1;
+    memcpy(longer, m.bytes, 352);
+    memcpy(longer + 352, two, sizeof two);
+    memcpy(longer + 352 + sizeof two, m.bytes + 352, sizeof m.bytes - 352);
+    for (size_t i = 0; i < 348 * sizeof values; i++) {
+        const size_t at = i / sizeof values, in_extension = 344 + at % 64;
+        unsigned char was = analyze[at];
+        analyze[at] = values[i % sizeof values];
+        read_through(put_file("s.hdr", analyze, sizeof analyze), sizeof m.bytes, i);
+        analyze[at] = was;
+        was = longer[in_extension];
+        longer[in_extension] = values[i % sizeof values];
+        read_through(put_file("s.nii", longer, sizeof longer), sizeof m.bytes, i);
+        longer[in_extension] = was;
+    }
+}
+
 int main(void)
 {
     static const struct unit_test all[] = {
@@ -303,6 +352,7 @@ int main(void)
         UNIT(more_extensions_than_are_kept),
         UNIT(extensions_that_are_not_there_are_named),
         UNIT(analyze_as_spm2_reads_it),
+        UNIT(spoiled_bytes_do_no_harm),
         UNIT(scaling),
         UNIT(repetition_time),
         UNIT(orientation_by_the_standards_rule),
