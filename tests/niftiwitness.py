@@ -64,7 +64,7 @@ class Row:
         self.relative = max(self.relative, ratio.max(initial=0))
 
     def tuple(self):
-        return self.name, self.cases, self.absolute, self.relative
+        return self.name, self.cases, float(self.absolute), float(self.relative)
 
 
 @dataclass
@@ -185,7 +185,7 @@ def analyze_header(case):
     set_shape(head, case)
     head["scl_slope"], head["scl_inter"] = case.slope, case.inter
     if case.slope == 0:
-        head["cal_max"], head["cal_min"], head["glmax"], head["glmin"] = 0.8, -0.3, 1100, 7
+        head["cal_max"], head["cal_min"], head["glmax"], head["glmin"] = 812.37, -0.0313, 1100, 7
     head["origin"][:3] = case.origin
     return head.binaryblock
 
