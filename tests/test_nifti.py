@@ -152,6 +152,15 @@ def test_float128_beyond_a_double_is_refused(run, tmp_path):
     refused(run, write_wide(tmp_path / "w.nii", data), "float128")
 
 
+@wide
+@pytest.mark.parametrize("name", ["w.nii", "w.nii.gz"])
+def test_float128_volumes_that_are_not_kept(run, tmp_path, name):
+    data = np.random.default_rng(2).normal(0, 1, (5, 4, 3, 6)).astype(np.longdouble)
+    (got,) = stream_of(run, "--tr", 2, "--volumes", 2, write_wide(tmp_path / name, data))
+    assert got.counted("dropped") == 4 and got.counted("trailing") is None
+    assert np.array_equal(got.data, columns(data.astype(float))[1][:2])
+
+
 def binary128(values):
     """Doubles as IEEE binary128: the exponent is rebased, the fraction begins further up."""
     bits = np.asarray(values, float).view("u8").astype(object)
@@ -464,9 +473,10 @@ def test_a_list_of_3d_files_is_one_run(run, tmp_path, store):
     assert {i["affine_from"] for i in inputs} == {"sform"}
 
 
-def test_files_whose_scaling_differs_become_values(run, tmp_path):
-    slopes = [1.0 + t / 7 for t in range(24)]
-    files = parts(tmp_path, bold(), "v{:02d}.nii.gz", slope=slopes, inter=[float(t) for t in range(24)])
+@pytest.mark.parametrize("which", ["slope", "inter"])
+def test_files_whose_scaling_differs_become_values(run, tmp_path, which):
+    scaling = {"slope": 1.5, "inter": 2.0} | {which: [1.0 + t / 7 for t in range(24)]}
+    files = parts(tmp_path, bold(), "v{:02d}.nii.gz", **scaling)
     (got,) = stream_of(run, "--tr", 2, *files)
     want = np.stack([nib.load(f).get_fdata() for f in files], -1)
     assert got.data.dtype == np.float64 and (got.head["slope"], got.head["inter"]) == (1, 0)
