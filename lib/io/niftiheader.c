@@ -137,8 +137,12 @@ static void get_analyze_fields(struct bm_nifti_fields *f, const unsigned char *h
 int bm_nifti_bad(struct bm_error *err, const struct bm_nifti_fields *f, const char *field, double value,
                  const char *why)
 {
-    return bm_fail(err, BM_EDATA, "%s: %s header: %s is %.10g: %s; write the file again with a conforming tool",
-                   f->name, f->analyze ? "Analyze" : "NIfTI", field, value, why);
+    const bool whole = fabs(value) < 1e18 && value == floor(value);
+    char text[40];
+
+    (void)(whole ? snprintf(text, sizeof text, "%.0f", value) : snprintf(text, sizeof text, "%.10g", value));
+    return bm_fail(err, BM_EDATA, "%s: %s header: %s is %s: %s; write the file again with a conforming tool", f->name,
+                   f->analyze ? "Analyze" : "NIfTI", field, text, why);
 }
 
 static int check_dims(const struct bm_nifti_fields *f, struct bm_nifti_info *info, struct bm_error *err)
@@ -156,7 +160,7 @@ static int check_dims(const struct bm_nifti_fields *f, struct bm_nifti_info *inf
             return bm_nifti_bad(err, f, field, (double)f->dim[i], "only volumes over time are read, so it must be 1");
         dim[i] = f->dim[i];
     }
-    if (dim[1] * dim[2] >= MAX_VOXELS || dim[1] * dim[2] * dim[3] >= MAX_VOXELS)
+    if (dim[1] * dim[2] >= MAX_VOXELS || dim[3] > (MAX_VOXELS - 1) / (dim[1] * dim[2])) /* no product above 2^62 */
         return bm_nifti_bad(err, f, "dim[1] x dim[2] x dim[3]", (double)dim[1] * (double)dim[2] * (double)dim[3],
                             "too many voxels for a volume");
     for (int i = 0; i < 3; i++)

@@ -63,6 +63,28 @@ static void real_fields_that_lie_are_named(void)
     }
 }
 
+/* NIfTI-2 has dimensions of 64 bits: their product must not be believed either. */
+static void products_of_dimensions_do_not_wrap(void)
+{
+    static const int64_t rows[][3] = {
+        {1, 1, 1LL << 40},                   /* more than 2^31 - 1 in one */
+        {INT32_MAX, INT32_MAX, INT32_MAX},   /* above 2^62 */
+        {12885098496LL / 6, 12, 2113994752}, /* the first two below 2^40, all above 2^63 */
+        {1 << 20, 1 << 20, 1},
+        {1 << 20, 1 << 19, 2}, /* 2^40 */
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        unsigned char h[544] = {0x1C, 2}; /* 540 */
+        struct bm_error err = {0};
+        const int64_t dim[4] = {3, rows[i][0], rows[i][1], rows[i][2]};
+        memcpy(h + 4, "n+2\0\r\n\032\n", 8);
+        memcpy(h + 16, dim, sizeof dim);
+        CHECK_ROW(!bm_nifti_open(put_file("m.nii", h, sizeof h), &err), i);
+        CHECK_ERR_CONTAINS(&err, i == 0 ? "dim[3] is 1099511627776" : "too many voxels");
+    }
+}
+
 static void dimensions_past_the_fourth_must_be_one(void)
 {
     struct image m;
@@ -347,6 +369,7 @@ int main(void)
     static const struct unit_test all[] = {
         UNIT(header_fields_that_lie_are_named),
         UNIT(real_fields_that_lie_are_named),
+        UNIT(products_of_dimensions_do_not_wrap),
         UNIT(dimensions_past_the_fourth_must_be_one),
         UNIT(extensions_are_walked),
         UNIT(more_extensions_than_are_kept),
