@@ -67,9 +67,9 @@ static void real_fields_that_lie_are_named(void)
 static void products_of_dimensions_do_not_wrap(void)
 {
     static const int64_t rows[][3] = {
-        {1, 1, 1LL << 40},                   /* more than 2^31 - 1 in one */
-        {INT32_MAX, INT32_MAX, INT32_MAX},   /* above 2^62 */
-        {12885098496LL / 6, 12, 2113994752}, /* the first two below 2^40, all above 2^63 */
+        {1, 1, 1LL << 40},                 /* more than 2^31 - 1 in one */
+        {INT32_MAX, INT32_MAX, INT32_MAX}, /* above 2^62 */
+        {1 << 20, 1 << 19, INT32_MAX},     /* the first two below 2^40, all above 2^63 */
         {1 << 20, 1 << 20, 1},
         {1 << 20, 1 << 19, 2}, /* 2^40 */
     };
