@@ -53,6 +53,12 @@ def nifti_seeds():
     pair = bytearray(plain[:348] + bytes(64))
     pair[344:348] = b"ni1\0"
     pair[108:112] = bytes(4)
+    analyze = bytearray(pair)
+    analyze[344:348] = b"\0i\0\0"
+    wide = bytearray(nifti(one, "f8")[:352] + np.arange(24).astype(np.longdouble).tobytes())
+    wide[70:74] = np.array([1536, 128], "<i2").tobytes()
+    for k in range(352 + 10, len(wide), 16):
+        wide[k : k + 6] = bytes(6)  # padding
     return {
         "i2": plain,
         "u1_3d": nifti(one, "u1", (2, 2, 2)),
@@ -64,6 +70,8 @@ def nifti_seeds():
         "gz": gz(plain),
         "gz_members": gz(plain, 3),
         "pair": bytes(pair),
+        "analyze": bytes(analyze),
+        "wide": bytes(wide),
     }
 
 
