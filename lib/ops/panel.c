@@ -5,41 +5,37 @@
 #include <math.h>
 #include <string.h>
 
-size_t bm_panel_scratch(size_t rows)
+size_t bm_panel_size(size_t rows)
 {
     return rows * BM_PANEL;
 }
 
-void bm_panel_load(struct bm_panel *p, const void *data, enum bm_dtype dtype, size_t rows, size_t cols, size_t first,
-                   double slope, double inter)
+void bm_panel_load(struct bm_panel *p, const struct bm_work *w, size_t first, const size_t *keep, size_t n)
 {
-    const size_t size = bm_dtype_size(dtype);
-    const unsigned char *from = data;
+    const size_t size = bm_dtype_size(w->dtype);
+    const unsigned char *from = w->data;
 
-    p->rows = rows;
-    p->n = cols - first < BM_PANEL ? cols - first : BM_PANEL;
+    p->rows = n;
+    p->n = w->cols - first < BM_PANEL ? w->cols - first : BM_PANEL;
     if (p->n < BM_PANEL)
-        memset(p->y, 0, rows * BM_PANEL * sizeof *p->y);
-    for (size_t t = 0; t < rows; t++)
-        bm_to_double(p->y + t * BM_PANEL, from + (t * cols + first) * size, dtype, p->n);
-    if (slope == 1.0 && inter == 0.0)
-        return;
-    for (size_t i = 0; i < rows * BM_PANEL; i++)
-        p->y[i] = p->y[i] * slope + inter;
+        memset(p->y, 0, n * BM_PANEL * sizeof *p->y);
+    for (size_t i = 0; i < n; i++) {
+        const size_t t = keep ? keep[i] : i;
+
+        bm_to_double(p->y + i * BM_PANEL, from + (t * w->cols + first) * size, w->dtype, p->n);
+    }
 }
 
-bool bm_panel_store(const struct bm_panel *p, void *data, enum bm_dtype dtype, size_t cols, size_t first)
+void bm_panel_store(const struct bm_panel *p, struct bm_work *w, size_t first)
 {
-    const size_t size = bm_dtype_size(dtype);
-    unsigned char *to = data;
-    bool fits = true;
+    const size_t size = bm_dtype_size(w->out_dtype);
+    unsigned char *to = w->out;
 
     for (size_t t = 0; t < p->rows; t++)
-        fits &= bm_from_double(to + (t * cols + first) * size, dtype, p->y + t * BM_PANEL, p->n);
-    return fits;
+        w->overflow |= !bm_from_double(to + (t * w->cols + first) * size, w->out_dtype, p->y + t * BM_PANEL, p->n);
 }
 
-BM_VECTOR void bm_panel_scale(const struct bm_panel *p, double scale[BM_PANEL])
+BM_VECTOR static void find_scale(const struct bm_panel *p, double scale[BM_PANEL])
 {
     double poison[BM_PANEL] = {0}; /* 0, or NaN once a sample is not finite */
 
@@ -57,6 +53,33 @@ BM_VECTOR void bm_panel_scale(const struct bm_panel *p, double scale[BM_PANEL])
     }
     for (size_t c = 0; c < BM_PANEL; c++)
         scale[c] += poison[c];
+}
+
+static uint64_t count_nonfinite(struct bm_panel *p, size_t c, const double *zero)
+{
+    uint64_t n = 0;
+
+    for (size_t t = 0; t < p->rows; t++) {
+        double *y = p->y + t * BM_PANEL + c;
+
+        if (isfinite(*y))
+            continue;
+        n++;
+        *y = zero ? *zero : *y;
+    }
+    return n;
+}
+
+void bm_panel_scale(struct bm_panel *p, struct bm_work *w, double zero, double scale[BM_PANEL])
+{
+    uint64_t n = 0;
+
+    find_scale(p, scale);
+    for (size_t c = 0; c < p->n; c++)
+        n += isnan(scale[c]) ? count_nonfinite(p, c, w->zero ? &zero : NULL) : 0;
+    w->nonfinite += n;
+    if (n && w->zero)
+        find_scale(p, scale);
 }
 
 bool bm_panel_tame(struct bm_panel *p, double scale[BM_PANEL], double unit[BM_PANEL])
@@ -89,17 +112,22 @@ BM_VECTOR void bm_panel_multiply(struct bm_panel *p, const double factor[BM_PANE
     }
 }
 
-uint64_t bm_panel_nonfinite(const struct bm_panel *p, const double scale[BM_PANEL])
+void bm_panel_line(struct bm_panel *p, double slope, double inter)
 {
-    uint64_t n = 0;
+    for (size_t i = 0; i < p->rows * BM_PANEL; i++)
+        p->y[i] = p->y[i] * slope + inter;
+}
 
-    for (size_t c = 0; c < p->n; c++) {
-        if (!isnan(scale[c]))
-            continue;
-        for (size_t t = 0; t < p->rows; t++)
-            n += isfinite(p->y[t * BM_PANEL + c]) ? 0u : 1u;
+BM_VECTOR void bm_panel_means(const struct bm_panel *p, double mean[BM_PANEL])
+{
+    for (size_t c = 0; c < BM_PANEL; c++)
+        mean[c] = 0.0;
+    for (size_t t = 0; t < p->rows; t++) {
+        for (size_t c = 0; c < BM_PANEL; c++)
+            mean[c] += p->y[t * BM_PANEL + c];
     }
-    return n;
+    for (size_t c = 0; c < BM_PANEL; c++)
+        mean[c] /= (double)p->rows;
 }
 
 double bm_panel_nothing(enum bm_dtype dtype)

@@ -1,0 +1,42 @@
+/* Orthonormal bases over time, and taking them out of panels.
+ *
+ * All cleaning by least squares is a projection: with an orthonormal basis Q of what is not wanted, r = y - Q (Q' y).
+ * Bases are built by Gram-Schmidt, each column twice against those before it and with sums in long double, which stays
+ * well-conditioned where powers of time or confounds that resemble each other do not.
+ *
+ * A basis is a rows x k matrix, row-major: q[t*k + j].
+ */
+#ifndef BM_OPS_BASIS_H
+#define BM_OPS_BASIS_H
+
+#include "core/error.h"
+#include "ops/panel.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define BM_MAX_ORDER 20
+
+/* Polynomials of time up to `order` (0: the mean alone): fills q[rows * (order + 1)]. Needs order < rows and
+ * order <= BM_MAX_ORDER; false otherwise. */
+bool bm_poly_basis(double *q, size_t rows, size_t order);
+
+/* The discrete cosine drifts below `high_pass` Hz over a scan of `volumes` volumes, as SPM, fMRIPrep and nilearn count
+ * them: floor(2 * volumes * high_pass * tr), at most volumes - 1; without the constant. */
+size_t bm_cosine_terms(size_t volumes, double tr, double high_pass);
+/* Drift `k` (1 is the slowest) at volume v: sqrt(2/volumes) cos(pi/volumes (v + 1/2) k). */
+double bm_cosine(size_t volumes, size_t k, size_t v);
+
+/* An orthonormal basis of what n columns (a rows x n matrix, row-major, finite) add to `nbefore` orthonormal columns.
+ * The columns are centred and brought to standard deviation 1. They are then taken in order of what is left of them
+ * after those taken so far (pivoting). Left out is a column of which nothing is left beside its standard deviation
+ * (100 eps, nilearn's bound) or beside `size[j]` (1e-12; its largest value before anything was taken away from it).
+ * Fills q, a rows x (nbefore + n) matrix whose first nbefore columns are the caller's, and whose width becomes
+ * nbefore + the number of columns found. Returns that number or -1. */
+int bm_basis_extend(double *q, size_t rows, size_t nbefore, const double *columns, size_t n, const double *size,
+                    size_t *found, struct bm_error *err) BM_MUST_USE;
+
+/* y -= Q (Q' y) for every column of the panel. along: k * BM_PANEL doubles of scratch. */
+void bm_project_out(struct bm_panel *p, const double *q, size_t k, double *along);
+
+#endif
