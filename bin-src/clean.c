@@ -1,7 +1,9 @@
 #include "clean.h"
 
 #include "io/open.h"
+#include "io/runname.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,4 +94,123 @@ void cli_run_op(const struct cli *cli, char *const *inputs, size_t n, const char
     if (!sink)
         cli_fail(cli, &err);
     cli_pump(cli, src, sink, op, threads);
+}
+
+/* ---- programs that change values ---- */
+
+struct cleaning {
+    const struct cli_cleaner *c;
+    enum bm_dtype from, to;
+    double slope, inter;
+    atomic_uint_least64_t nothing, nonfinite;
+};
+
+static int clean_begin(void *self, struct bm_run *run, struct bm_error *err)
+{
+    struct cleaning *s = self;
+
+    s->nothing = s->nonfinite = 0;
+    if (s->c->begin && s->c->begin(s->c->self, run, err))
+        return -1;
+    s->from = run->dtype;
+    s->slope = run->slope;
+    s->inter = run->inter;
+    run->dtype = s->to;
+    run->slope = 1.0;
+    run->inter = 0.0;
+    return 0;
+}
+
+static int check_found(const struct cleaning *s, const struct bm_run *run, const struct bm_work *w,
+                       struct bm_error *err)
+{
+    if (w->overflow)
+        return bm_fail(err, BM_EDATA, "run %s: a value is too large for %s; use --dtype float32 or float64",
+                       run->label, s->c->dtype);
+    if (w->nonfinite && !strcmp(s->c->nonfinite, "error"))
+        return bm_fail(err, BM_EDATA,
+                       "run %s: there are samples that are not finite; use --nonfinite voxel or zero, or leave these "
+                       "voxels out of the mask",
+                       run->label);
+    return 0;
+}
+
+static int clean_tile(void *self, const struct bm_run *run, struct bm_tile *t, struct bm_error *err)
+{
+    struct cleaning *s = self;
+    struct bm_work w = {.data = t->data.data, .dtype = s->from, .slope = s->slope, .inter = s->inter};
+    double *scratch = bm_alloc(s->c->scratch(s->c->self, t->rows), sizeof *scratch, "panel", err);
+
+    if (!scratch || bm_buf_resize(&t->packed, run->rows * t->cols * bm_dtype_size(s->to), err)) {
+        free(scratch);
+        return -1;
+    }
+    w.rows = t->rows;
+    w.cols = t->cols;
+    w.out = t->packed.data;
+    w.out_dtype = s->to;
+    w.zero = !strcmp(s->c->nonfinite, "zero");
+    w.scratch = scratch;
+    s->c->kernel(s->c->self, &w);
+    free(scratch);
+    t->rows = run->rows;
+    bm_tile_swap(t, s->to);
+    s->nothing += w.nothing;
+    s->nonfinite += w.nonfinite;
+    return check_found(s, run, &w, err);
+}
+
+static int clean_end(void *self, struct bm_run *run, struct bm_error *err)
+{
+    const struct cleaning *s = self;
+
+    (void)err;
+    bm_run_count(run, s->c->nothing_count, s->nothing);
+    bm_run_count(run, s->c->nonfinite_count, s->nonfinite);
+    if (s->c->end)
+        s->c->end(s->c->self, run);
+    return 0;
+}
+
+static int clean_done(void *self, struct bm_error *err)
+{
+    const struct cleaning *s = self;
+
+    return s->c->done ? s->c->done(s->c->self, err) : 0;
+}
+
+void cli_clean(const struct cli *cli, const struct cli_cleaner *cleaner, int threads)
+{
+    struct cleaning s = {.c = cleaner, .to = cli_dtype(cleaner->dtype)};
+    struct bm_op op = {.self = &s, .begin = clean_begin, .tile = clean_tile, .end = clean_end, .done = clean_done};
+
+    cli_run_op(cli, cli->args, 1, cli->args[1], cleaner->store, &op, threads);
+}
+
+/* ---- one file a run ---- */
+
+static bool is_pattern(const struct cli_list *files)
+{
+    return files->n == 1 && strchr(files->items[0], '{');
+}
+
+char *cli_file_of_run(const struct cli_list *files, const char *option, size_t nth, const struct bm_run *run,
+                      struct bm_error *err)
+{
+    if (is_pattern(files))
+        return bm_runname_expand(files->items[0], run->subject, run->session, run->run, err);
+    if (nth < files->n)
+        return bm_strdup(files->items[nth], err);
+    (void)bm_fail(err, BM_EUSAGE,
+                  "run %s: --%s was given %zu times, but there are more runs; give one --%s a run, or a pattern with "
+                  "{session} and {run}",
+                  run->label, option, files->n, option);
+    return NULL;
+}
+
+int cli_files_used(const struct cli_list *files, const char *option, size_t runs, struct bm_error *err)
+{
+    if (files->n <= runs || is_pattern(files))
+        return 0;
+    return bm_fail(err, BM_EUSAGE, "--%s was given %zu times for %zu runs; give one a run", option, files->n, runs);
 }

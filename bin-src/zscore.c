@@ -1,14 +1,11 @@
 /* zscore: standardises each voxel, run by run. */
 #include "clean.h"
-#include "ops/panel.h"
 #include "ops/standardise.h"
 
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 static int64_t ddof = 1, threads;
-static const char *method = "zscore", *dtype = "float32", *store = "deflate";
+static const char *method = "zscore", *nonfinite = "voxel", *dtype = "float32", *store = "deflate";
 
 static const struct cli_option options[] = {
     {"method", 'm', CLI_CHOICE, &method, NULL,
@@ -18,6 +15,7 @@ static const struct cli_option options[] = {
      0, 0, "zscore|demean|psc", false},
     {"ddof", 'd', CLI_INT, &ddof, "D",
      "The standard deviation's divisor is (time points - D): 1 sample, 0 population.", 0, 1, NULL, false},
+    CLI_NONFINITE(nonfinite),
     CLI_DTYPE(dtype),
     CLI_STORE(store),
     CLI_THREADS(threads),
@@ -41,71 +39,43 @@ static const struct cli_program program = {
     .max_args = 2,
 };
 
-struct state {
-    enum bm_standard method;
-    double slope, inter;
-    enum bm_dtype from, to;
-    atomic_uint_least64_t constant, nonfinite;
-};
+static enum bm_standard kind;
 
 static int begin(void *self, struct bm_run *run, struct bm_error *err)
 {
-    struct state *s = self;
-
-    if (run->rows <= (size_t)ddof)
-        return bm_fail(err, BM_EDATA, "%s: one time point has no standard deviation; use --ddof 0 or longer runs",
-                       run->label);
-    s->from = run->dtype;
-    s->slope = run->slope;
-    s->inter = run->inter;
-    s->constant = s->nonfinite = 0;
-    run->dtype = s->to;
-    run->slope = 1.0;
-    run->inter = 0.0;
-    return 0;
+    (void)self;
+    if (run->rows > (size_t)ddof)
+        return 0;
+    return bm_fail(err, BM_EDATA, "%s: one time point has no standard deviation; use --ddof 0 or longer runs",
+                   run->label);
 }
 
-static int tile(void *self, const struct bm_run *run, struct bm_tile *t, struct bm_error *err)
+static size_t scratch(const void *self, size_t rows)
 {
-    struct state *s = self;
-    struct bm_standardise_found found;
-    double *scratch = bm_alloc(bm_panel_scratch(t->rows), sizeof *scratch, "panel", err);
-
-    if (!scratch || bm_buf_resize(&t->packed, t->rows * t->cols * bm_dtype_size(s->to), err)) {
-        free(scratch);
-        return -1;
-    }
-    bm_standardise(t->packed.data, s->to, t->data.data, s->from, s->slope, s->inter, t->rows, t->cols, s->method,
-                   (size_t)ddof, scratch, &found);
-    free(scratch);
-    if (found.overflow)
-        return bm_fail(err, BM_EDATA, "run %s: a value is too large for %s; use --dtype float32 or float64",
-                       run->label, dtype);
-    bm_tile_swap(t, s->to);
-    s->constant += found.constant;
-    s->nonfinite += found.nonfinite;
-    return 0;
+    (void)self;
+    return bm_panel_size(rows);
 }
 
-static int end(void *self, struct bm_run *run, struct bm_error *err)
+static void kernel(const void *self, struct bm_work *w)
 {
-    struct state *s = self;
-
-    (void)err;
-    bm_run_count(run, "zscore.constant_voxels", s->constant);
-    bm_run_count(run, "zscore.nonfinite_samples", s->nonfinite);
-    return 0;
+    (void)self;
+    bm_standardise(w, kind, (size_t)ddof);
 }
 
 int main(int argc, char **argv)
 {
     struct cli cli;
-    struct state s = {0};
-    struct bm_op op = {.self = &s, .begin = begin, .tile = tile, .end = end};
+    struct cli_cleaner cleaner = {.nothing_count = "zscore.constant_voxels",
+                                  .nonfinite_count = "zscore.nonfinite_samples",
+                                  .begin = begin,
+                                  .scratch = scratch,
+                                  .kernel = kernel};
 
     cli_parse(&cli, &program, argc, argv);
-    s.method = !strcmp(method, "psc") ? BM_PSC : !strcmp(method, "demean") ? BM_DEMEAN : BM_ZSCORE;
-    s.to = cli_dtype(dtype);
-    cli_run_op(&cli, cli.args, 1, cli.args[1], store, &op, cli_threads(threads));
+    kind = !strcmp(method, "psc") ? BM_PSC : !strcmp(method, "demean") ? BM_DEMEAN : BM_ZSCORE;
+    cleaner.dtype = dtype;
+    cleaner.store = store;
+    cleaner.nonfinite = nonfinite;
+    cli_clean(&cli, &cleaner, cli_threads(threads));
     return 0;
 }

@@ -20,7 +20,8 @@ BIN = Path(os.environ.get("BOLDMILL_BIN", ROOT / "bin")).resolve()
 SHARED = ROOT.parent / "shared" / "data"
 # A sanitizer build or valgrind is slower; the factor stretches every time limit.
 PATIENCE = float(os.environ.get("BOLDMILL_TEST_PATIENCE", "1"))
-PROGRAMS = ("nifti2h5", "detrend", "zscore", "hrfshift", "applymask", "concat", "shuffleidx", "synthnsd", "boldinfo")
+PROGRAMS = ("nifti2h5", "detrend", "denoise", "zscore", "hrfshift", "applymask", "concat")
+PROGRAMS += ("shuffleidx", "synthnsd", "boldinfo")
 SANITIZERS = re.compile(r"ERROR: \w+Sanitizer|runtime error: |WARNING: ThreadSanitizer|ERROR SUMMARY: [1-9]")
 
 

@@ -1,8 +1,8 @@
 /* Orthonormal bases over time, and taking them out of panels.
  *
  * All cleaning by least squares is a projection: with an orthonormal basis Q of what is not wanted, r = y - Q (Q' y).
- * Bases are built by Gram-Schmidt, each column twice against those before it and with sums in long double, which stays
- * well-conditioned where powers of time or confounds that resemble each other do not.
+ * Bases are built by Gram-Schmidt, each column twice against those before it and with sums in long double, which
+ * stays well-conditioned where powers of time or confounds that resemble each other do not.
  *
  * A basis is a rows x k matrix, row-major: q[t*k + j].
  */
@@ -21,8 +21,8 @@
  * order <= BM_MAX_ORDER; false otherwise. */
 bool bm_poly_basis(double *q, size_t rows, size_t order);
 
-/* The discrete cosine drifts below `high_pass` Hz over a scan of `volumes` volumes, as SPM, fMRIPrep and nilearn count
- * them: floor(2 * volumes * high_pass * tr), at most volumes - 1; without the constant. */
+/* The discrete cosine drifts below `high_pass` Hz over a scan of `volumes` volumes, as SPM, fMRIPrep and nilearn
+ * count them: floor(2 * volumes * high_pass * tr), at most volumes - 1; without the constant. */
 size_t bm_cosine_terms(size_t volumes, double tr, double high_pass);
 /* Drift `k` (1 is the slowest) at volume v: sqrt(2/volumes) cos(pi/volumes (v + 1/2) k). */
 double bm_cosine(size_t volumes, size_t k, size_t v);

@@ -12,7 +12,8 @@ typedef long double complex root;
 
 /* ---- design ---- */
 
-/* An edge in cycles a sample on the axis of the analog filter, with the bilinear transform s = 2 (z - 1) / (z + 1). */
+/* An edge in cycles a sample on the axis of the analog filter, with the bilinear transform s = 2 (z - 1) / (z + 1).
+ */
 static long double warp(double edge)
 {
     return 2.0L * tanl(PI * (long double)edge);

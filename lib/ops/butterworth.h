@@ -14,7 +14,7 @@
 
 #define BM_MAX_FILTER_ORDER 12
 
-struct bm_section { /* y = b0 x + z1; z1' = b1 x - a1 y + z2; z2' = b2 x - a2 y */
+struct bm_section {    /* y = b0 x + z1; z1' = b1 x - a1 y + z2; z2' = b2 x - a2 y */
     double b[3], a[3]; /* a[0] is 1 */
     double start[2];   /* z1, z2 after a constant input of 1 to the whole filter */
 };

@@ -12,16 +12,16 @@
 
 struct bm_denoise {
     struct bm_denoise_settings set;
-    size_t *keep;           /* rows of the tile; NULL: all */
-    size_t kept, npoly;     /* npoly: columns of the polynomial, order + 1 */
-    double *q;              /* kept x nq: taken out at the end */
+    size_t *keep;       /* rows of the tile; NULL: all */
+    size_t kept, npoly; /* npoly: columns of the polynomial, order + 1 */
+    double *q;          /* kept x nq: taken out at the end */
     size_t nq, dropped;
-    bool filtered;          /* by Butterworth; what follows is for that alone */
+    bool filtered; /* by Butterworth; what follows is for that alone */
     struct bm_butterworth filter;
-    size_t length;          /* rows to filter: kept ones and interpolated ones */
-    size_t *place;          /* of each kept row among them; NULL: its own */
+    size_t length;           /* rows to filter: kept ones and interpolated ones */
+    size_t *place;           /* of each kept row among them; NULL: its own */
     struct bm_spline spline; /* n = 0: there is nothing to interpolate */
-    double *poly;           /* length x npoly: taken out before the filter */
+    double *poly;            /* length x npoly: taken out before the filter */
 };
 
 /* ---- one panel ---- */
@@ -174,10 +174,11 @@ static int plan_filter(struct bm_denoise *d, const struct bm_denoise_run *run, s
     const double high = d->set.high_pass, low = d->set.low_pass, most = 0.5 / run->tr;
 
     if (high >= most || low >= most)
-        return bm_fail(err, BM_EUSAGE,
-                       "run %s: %g Hz is not below half the sampling rate, %g Hz at a TR of %g s; lower --%s, or leave "
-                       "it out",
-                       run->label, high >= most ? high : low, most, run->tr, high >= most ? "high-pass" : "low-pass");
+        return bm_fail(
+            err, BM_EUSAGE,
+            "run %s: %g Hz is not below half the sampling rate, %g Hz at a TR of %g s; lower --%s, or leave "
+            "it out",
+            run->label, high >= most ? high : low, most, run->tr, high >= most ? "high-pass" : "low-pass");
     if (!bm_butterworth(&d->filter, d->set.filter_order, high * run->tr, low * run->tr))
         return bm_fail(err, BM_EUSAGE, "run %s: no filter of order %zu from %g to %g Hz; lower --filter-order",
                        run->label, d->set.filter_order, high, low);
@@ -286,8 +287,8 @@ static int too_few(const struct bm_denoise_run *run, size_t regressors, int orde
 
 static int plan(struct bm_denoise *d, const struct bm_denoise_run *run, struct bm_error *err)
 {
-    const size_t drifts =
-        d->filtered ? 0 : bm_cosine_terms(run->volumes, run->tr, d->set.high_pass), n = run->ncols + drifts;
+    const size_t drifts = d->filtered ? 0 : bm_cosine_terms(run->volumes, run->tr, d->set.high_pass),
+                 n = run->ncols + drifts;
 
     if (d->kept <= d->npoly)
         return too_few(run, n, d->set.order, err);

@@ -2,8 +2,8 @@
  *
  * The order is nilearn's (signal.clean, 0.13):
  *   1. cosine drifts are made for the whole scan and join the confounds;
- *   2. rows that are not kept go; with a Butterworth filter they are interpolated instead (ops/spline.h), and go after
- *      step 4;
+ *   2. rows that are not kept go; with a Butterworth filter they are interpolated instead (ops/spline.h), and go
+ * after step 4;
  *   3. the polynomial trend is taken out of data and confounds. Its time is the number of the row among those that
  *      are there at this step, as nilearn has it;
  *   4. the Butterworth filter (ops/butterworth.h) goes over data and confounds;
@@ -25,10 +25,10 @@
 struct bm_denoise_settings {
     int order;                  /* of the polynomial, to BM_MAX_ORDER; -1: none */
     double high_pass, low_pass; /* Hz; 0: none */
-    bool butterworth;           /* filters by Butterworth; otherwise high_pass makes cosine drifts, low_pass is not used */
-    size_t filter_order;        /* 1..BM_MAX_FILTER_ORDER */
-    bool drop_ends;             /* Butterworth: rows before the first kept one and after the last are not extrapolated */
-    bool keep_mean;             /* put the mean back that was taken away */
+    bool butterworth;    /* filters by Butterworth; otherwise high_pass makes cosine drifts, low_pass is not used */
+    size_t filter_order; /* 1..BM_MAX_FILTER_ORDER */
+    bool drop_ends;      /* Butterworth: rows before the first kept one and after the last are not extrapolated */
+    bool keep_mean;      /* put the mean back that was taken away */
 };
 
 /* A run as it comes. */
@@ -53,7 +53,7 @@ struct bm_denoise *bm_denoise_plan(const struct bm_denoise_settings *settings, c
 void bm_denoise_free(struct bm_denoise *d); /* NULL is fine */
 
 size_t bm_denoise_regressors(const struct bm_denoise *d); /* columns taken out beside the polynomial */
-size_t bm_denoise_dropped(const struct bm_denoise *d); /* confounds and drifts left out: nothing new in them */
+size_t bm_denoise_dropped(const struct bm_denoise *d);    /* confounds and drifts left out: nothing new in them */
 
 /* Cleans w's samples into w->out, which has as many rows as were kept. w->nothing counts the voxels that became 0 (or
  * their mean, where that is put back). Thread-safe. */

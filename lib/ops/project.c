@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* The product is done in blocks that stay in registers: LANES voxels times up to BASE columns of the basis. Each voxel
- * adds up over time in order, and takes the columns of the basis away in order, whatever block it is in. */
+/* The product is done in blocks that stay in registers: LANES voxels times up to BASE columns of the basis. Each
+ * voxel adds up over time in order, and takes the columns of the basis away in order, whatever block it is in. */
 #define LANES 8
 #define BASE 8
 #define ROWS 8

@@ -8,7 +8,8 @@
 
 /* The slopes d at the known rows solve a tridiagonal system, with h the steps between them and m the slopes of the
  * chords. Inside: h[i] d[i-1] + 2 (h[i-1] + h[i]) d[i] + h[i-1] d[i+1] = 3 (h[i] m[i-1] + h[i-1] m[i]). At the ends:
- * h[1] d[0] + (h[0] + h[1]) d[1] = ((2 (h[0] + h[1]) + h[0]) h[1] m[0] + h[0]^2 m[1]) / (h[0] + h[1]), and mirrored. */
+ * h[1] d[0] + (h[0] + h[1]) d[1] = ((2 (h[0] + h[1]) + h[0]) h[1] m[0] + h[0]^2 m[1]) / (h[0] + h[1]), and mirrored.
+ */
 static double step(const struct bm_spline *s, size_t i)
 {
     return (double)(s->at[i + 1] - s->at[i]);
@@ -55,8 +56,8 @@ void bm_spline_clear(struct bm_spline *s)
     *s = (struct bm_spline){0};
 }
 
-/* The right side of equation i: `near` and `far` times the rises of two neighbouring chords, the first of which begins
- * at known row *chord. */
+/* The right side of equation i: `near` and `far` times the rises of two neighbouring chords, the first of which
+ * begins at known row *chord. */
 static void right_side(const struct bm_spline *s, size_t i, size_t *chord, double *first, double *second)
 {
     const size_t n = s->n;

@@ -26,8 +26,8 @@ struct bm_spline {
 int bm_spline_make(struct bm_spline *s, const size_t *at, size_t n, struct bm_error *err) BM_MUST_USE;
 void bm_spline_clear(struct bm_spline *s);
 
-/* Fills all rows of the panel that are not among the known ones; all places are below p->rows. slopes: s->n * BM_PANEL
- * doubles of scratch. */
+/* Fills all rows of the panel that are not among the known ones; all places are below p->rows. slopes: s->n *
+ * BM_PANEL doubles of scratch. */
 void bm_spline_panel(const struct bm_spline *s, struct bm_panel *p, double *slopes);
 
 #endif

@@ -49,8 +49,8 @@ static void find_factors(struct bm_work *w, const struct bm_panel *p, enum bm_st
     const double nothing = bm_panel_nothing(w->dtype), rows = (double)p->rows;
 
     for (size_t c = 0; c < BM_PANEL; c++) {
-        bool constant = sqrt(square[c] / rows) <= nothing * scale[c] ||
-                        (method == BM_PSC && fabs(mean[c]) <= nothing * scale[c]);
+        bool constant =
+            sqrt(square[c] / rows) <= nothing * scale[c] || (method == BM_PSC && fabs(mean[c]) <= nothing * scale[c]);
 
         factor[c] = constant ? 0.0 : factor_of(method, mean[c], square[c] / (rows - (double)ddof), factor[c]);
         if (isnan(scale[c]))
