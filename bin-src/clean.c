@@ -135,11 +135,14 @@ static int check_found(const struct cleaning *s, const struct bm_run *run, const
     return 0;
 }
 
+#define ALIGN 64u /* bytes: panels that begin with a cache line are faster */
+
 static int clean_tile(void *self, const struct bm_run *run, struct bm_tile *t, struct bm_error *err)
 {
     struct cleaning *s = self;
     struct bm_work w = {.data = t->data.data, .dtype = s->from, .slope = s->slope, .inter = s->inter};
-    double *scratch = bm_alloc(s->c->scratch(s->c->self, t->rows), sizeof *scratch, "panel", err);
+    double *scratch = bm_alloc(s->c->scratch(s->c->self, t->rows) + ALIGN / sizeof *scratch, sizeof *scratch, "panel",
+                               err);
 
     if (!scratch || bm_buf_resize(&t->packed, run->rows * t->cols * bm_dtype_size(s->to), err)) {
         free(scratch);
@@ -150,7 +153,7 @@ static int clean_tile(void *self, const struct bm_run *run, struct bm_tile *t, s
     w.out = t->packed.data;
     w.out_dtype = s->to;
     w.zero = !strcmp(s->c->nonfinite, "zero");
-    w.scratch = scratch;
+    w.scratch = scratch + (ALIGN - (uintptr_t)scratch % ALIGN) / sizeof *scratch;
     s->c->kernel(s->c->self, &w);
     free(scratch);
     t->rows = run->rows;

@@ -97,7 +97,7 @@ static void subtract(long double *a, long double along, const long double *b, si
 }
 
 /* Centres column j and brings it to standard deviation 1. */
-static void standardise(struct work *w, size_t j, double size)
+static void standardise(struct work *w, size_t j)
 {
     long double *c = w->c + j * w->rows, mean = 0.0L, sd;
     const long double rows = (long double)w->rows;
@@ -107,8 +107,8 @@ static void standardise(struct work *w, size_t j, double size)
     for (size_t t = 0; t < w->rows; t++)
         c[t] -= mean;
     sd = sqrtl(product(c, c, w->rows) / rows);
-    w->used[j] = sd <= 1e-12L * (long double)size;
-    w->noise[j] = w->used[j] ? 0.0 : fmax(0x64p-52, (double)(1e-12L * (long double)size / sd * sqrtl(rows)));
+    w->used[j] = sd <= 1e-12L;
+    w->noise[j] = w->used[j] ? 0.0 : fmax(0x64p-52, (double)(1e-12L / sd * sqrtl(rows)));
     for (size_t t = 0; t < w->rows && !w->used[j]; t++)
         c[t] /= sd;
 }
@@ -199,8 +199,8 @@ static void free_work(struct work *w)
     free(w->used);
 }
 
-int bm_basis_extend(double *q, size_t rows, size_t nbefore, const double *columns, size_t n, const double *size,
-                    size_t *found, struct bm_error *err)
+int bm_basis_extend(double *q, size_t rows, size_t nbefore, const double *columns, size_t n, size_t *found,
+                    struct bm_error *err)
 {
     struct work w = {.rows = rows, .n = n};
     long double *basis = NULL;
@@ -218,7 +218,7 @@ int bm_basis_extend(double *q, size_t rows, size_t nbefore, const double *column
         transpose_in(w.c, columns, rows, n);
         transpose_in(basis, q, rows, nbefore);
         for (size_t j = 0; j < n; j++)
-            standardise(&w, j, size[j]);
+            standardise(&w, j);
         *found = extend(&w, basis, nbefore) - nbefore;
         transpose_out(q, basis, rows, nbefore + *found);
         status = 0;

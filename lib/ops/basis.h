@@ -27,14 +27,13 @@ size_t bm_cosine_terms(size_t volumes, double tr, double high_pass);
 /* Drift `k` (1 is the slowest) at volume v: sqrt(2/volumes) cos(pi/volumes (v + 1/2) k). */
 double bm_cosine(size_t volumes, size_t k, size_t v);
 
-/* An orthonormal basis of what n columns (a rows x n matrix, row-major, finite) add to `nbefore` orthonormal columns.
- * The columns are centred and brought to standard deviation 1. They are then taken in order of what is left of them
- * after those taken so far (pivoting). Left out is a column of which nothing is left beside its standard deviation
- * (100 eps, nilearn's bound) or beside `size[j]` (1e-12; its largest value before anything was taken away from it).
- * Fills q, a rows x (nbefore + n) matrix whose first nbefore columns are the caller's, and whose width becomes
- * nbefore + the number of columns found. Returns that number or -1. */
-int bm_basis_extend(double *q, size_t rows, size_t nbefore, const double *columns, size_t n, const double *size,
-                    size_t *found, struct bm_error *err) BM_MUST_USE;
+/* Adds to `nbefore` orthonormal columns what n more columns have that is new. columns: rows x n, row-major, finite,
+ * and of a size of about 1 before anything was taken out of them. They are centred and brought to standard deviation
+ * 1, and then taken in order of what is left of them after those taken so far (pivoting). Left out is a column of
+ * which nothing is left beside its standard deviation (100 eps, nilearn's bound) or beside 1 (1e-12).
+ * q: room for rows x (nbefore + n). On entry a rows x nbefore matrix, on return rows x (nbefore + *found). */
+int bm_basis_extend(double *q, size_t rows, size_t nbefore, const double *columns, size_t n, size_t *found,
+                    struct bm_error *err) BM_MUST_USE;
 
 /* y -= Q (Q' y) for every column of the panel. along: k * BM_PANEL doubles of scratch. */
 void bm_project_out(struct bm_panel *p, const double *q, size_t k, double *along);

@@ -13,6 +13,7 @@
 struct bm_denoise {
     struct bm_denoise_settings set;
     size_t *keep;       /* rows of the tile; NULL: all */
+    bool mean_goes;         /* does cleaning take a voxel's mean away? */
     size_t kept, npoly; /* npoly: columns of the polynomial, order + 1 */
     double *q;          /* kept x nq: taken out at the end */
     size_t nq, dropped;
@@ -91,7 +92,7 @@ BM_VECTOR static void add_means(struct bm_panel *p, const double mean[BM_PANEL],
 
 static void clean(const struct bm_denoise *d, struct bm_work *w, struct bm_panel *p, double *scratch)
 {
-    double scale[BM_PANEL], unit[BM_PANEL], mean[BM_PANEL];
+    double scale[BM_PANEL], unit[BM_PANEL], mean[BM_PANEL] = {0};
     bool tamed;
 
     bm_panel_scale(p, w, w->slope != 0.0 ? -w->inter / w->slope : 0.0, scale);
@@ -104,7 +105,7 @@ static void clean(const struct bm_denoise *d, struct bm_work *w, struct bm_panel
     w->nothing += settle(p, scale, bm_panel_nothing(w->dtype), w->slope);
     if (tamed)
         bm_panel_multiply(p, unit);
-    if (d->set.keep_mean)
+    if (d->set.keep_mean || (!d->mean_goes && w->inter != 0.0))
         add_means(p, mean, unit, w->slope, w->inter);
 }
 
@@ -252,17 +253,15 @@ static int prepare(const struct bm_denoise *d, double *columns, size_t n, struct
 /* Adds the confounds and drifts to the basis. */
 static int add_columns(struct bm_denoise *d, const struct bm_denoise_run *run, size_t n, struct bm_error *err)
 {
-    double *columns = collect(d, run, n, err), *size = bm_alloc(n, sizeof *size, "confounds", err), *q = NULL;
+    double *columns = collect(d, run, n, err), *q = NULL;
     size_t found = 0, cells;
     int status = -1;
 
-    for (size_t j = 0; size && j < n; j++)
-        size[j] = 1.0;
-    if (columns && size && !bm_mul(d->kept, d->nq + n, &cells, "basis", err))
+    if (columns && !bm_mul(d->kept, d->nq + n, &cells, "basis", err))
         q = bm_alloc(cells, sizeof *q, "basis", err);
     if (q && !prepare(d, columns, n, err)) {
         memcpy(q, d->q, d->kept * d->nq * sizeof *q);
-        status = bm_basis_extend(q, d->kept, d->nq, columns, n, size, &found, err);
+        status = bm_basis_extend(q, d->kept, d->nq, columns, n, &found, err);
     }
     if (!status) {
         free(d->q);
@@ -272,16 +271,18 @@ static int add_columns(struct bm_denoise *d, const struct bm_denoise_run *run, s
     } else {
         free(q);
     }
-    free(size);
     free(columns);
     return status;
 }
 
 static int too_few(const struct bm_denoise_run *run, size_t regressors, int order, struct bm_error *err)
 {
+    if (!regressors)
+        return bm_fail(err, BM_EDATA, "run %s: %zu time points are too few for --order %d; lower the order",
+                       run->label, run->kept, order);
     return bm_fail(err, BM_EDATA,
-                   "run %s: %zu time points are too few to take %zu regressors and a trend of order %d out of them; "
-                   "censor less, use fewer --columns, a lower --high-pass or a lower --order",
+                   "run %s: %zu time points are too few to take %zu regressors and a trend of --order %d out of them; "
+                   "leave out fewer volumes, use fewer --columns, or lower --high-pass or --order",
                    run->label, run->kept, regressors, order);
 }
 
@@ -314,12 +315,12 @@ struct bm_denoise *bm_denoise_plan(const struct bm_denoise_settings *settings, c
                                    struct bm_error *err)
 {
     struct bm_denoise *d = bm_calloc(1, sizeof *d, "plan", err);
-    const bool mean_goes = settings->order >= 0 || (settings->butterworth && settings->high_pass > 0.0);
 
     if (!d)
         return NULL;
     d->set = *settings;
-    d->set.keep_mean &= mean_goes;
+    d->mean_goes = settings->order >= 0 || (settings->butterworth && settings->high_pass > 0.0);
+    d->set.keep_mean &= d->mean_goes;
     d->kept = run->kept;
     d->npoly = (size_t)(settings->order + 1);
     d->filtered = settings->butterworth && (settings->high_pass > 0.0 || settings->low_pass > 0.0);

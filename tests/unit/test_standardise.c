@@ -47,14 +47,18 @@ static double error_of(enum bm_dtype type, double slope, double inter, size_t ro
     return (double)(worst / scale);
 }
 
-static struct bm_standardise_found standardise(void *to, enum bm_dtype out_type, enum bm_dtype type, double slope,
-                                               double inter, size_t rows, size_t cols, enum bm_standard method,
-                                               size_t ddof)
+static struct bm_work standardise(void *to, enum bm_dtype out_type, enum bm_dtype type, double slope, double inter,
+                                  size_t rows, size_t cols, enum bm_standard method, size_t ddof)
 {
-    struct bm_standardise_found found = {99, true, 99};
+    struct bm_work w = {.data = data, .dtype = type, .slope = slope, .inter = inter, .rows = rows, .cols = cols};
 
-    bm_standardise(to, out_type, data, type, slope, inter, rows, cols, method, ddof, scratch, &found);
-    return found;
+    w.out = to;
+    w.out_dtype = out_type;
+    w.scratch = scratch;
+    w.nothing = w.nonfinite = 99;
+    w.overflow = true;
+    bm_standardise(&w, method, ddof);
+    return w;
 }
 
 static bool is_positive_zero(size_t rows, size_t cols, size_t c)
@@ -80,9 +84,9 @@ static void values_are_those_of_the_definition(void)
                 size_t ddof = k / 3 % 3;
                 double slope = k < 9 ? 1 : k < 18 ? -0.37 : 1e-5, inter = k < 9 ? 0 : k < 18 ? 1e3 : -2;
                 random_samples(data, (enum bm_dtype)type, lengths[i] * 4, &r);
-                struct bm_standardise_found f =
+                struct bm_work f =
                     standardise(out, BM_F64, (enum bm_dtype)type, slope, inter, lengths[i], 4, method, ddof);
-                CHECK_ROW(f.constant == 0 && f.nonfinite == 0 && !f.overflow, k);
+                CHECK_ROW(f.nothing == 0 && f.nonfinite == 0 && !f.overflow, k);
                 for (size_t c = 0; c < 4; c++)
                     CHECK_ROW(error_of((enum bm_dtype)type, slope, inter, lengths[i], 4, c, method, ddof) < 1e-14, k);
             }
@@ -125,7 +129,7 @@ static void small_noise_on_large_values(void)
         enum bm_standard method = (enum bm_standard)(k / 3);
         for (size_t t = 0; t < 300; t++)
             set_sample(data, types[k % 3], t, 1e9 + 20 * bm_random_unit(&r));
-        CHECK_ROW(standardise(out, BM_F64, types[k % 3], 1, 0, 300, 1, method, 1).constant == 0, k);
+        CHECK_ROW(standardise(out, BM_F64, types[k % 3], 1, 0, 300, 1, method, 1).nothing == 0, k);
         CHECK_ROW(error_of(types[k % 3], 1, 0, 300, 1, 0, method, 1) < 1e-15, k);
     }
 }
@@ -144,8 +148,8 @@ static void any_scale(void)
             set_sample(data, BM_F64, 3 * t + 1, scale * 0.7);
             set_sample(data, BM_F64, 3 * t + 2, bm_random_unit(&r)); /* an ordinary neighbour */
         }
-        struct bm_standardise_found f = standardise(out, BM_F64, BM_F64, 1, 0, 100, 3, method, 1);
-        CHECK_ROW(f.constant == 1 && f.nonfinite == 0 && !f.overflow, i);
+        struct bm_work f = standardise(out, BM_F64, BM_F64, 1, 0, 100, 3, method, 1);
+        CHECK_ROW(f.nothing == 1 && f.nonfinite == 0 && !f.overflow, i);
         CHECK_ROW(is_positive_zero(100, 3, 1), i);
         CHECK_ROW(error_of(BM_F64, 1, 0, 100, 3, 0, method, 1) < (scale < 1e-305 ? 1e-12 : 1e-14), i);
         CHECK_ROW(error_of(BM_F64, 1, 0, 100, 3, 2, method, 1) < 1e-14, i);
@@ -162,9 +166,9 @@ static void constants_become_zero(void)
             const double values[] = {0, 1, lo, hi, hi / 3, 100, hi - 1};
             for (size_t k = 0; k < COUNT(values) * rows; k++)
                 set_sample(data, (enum bm_dtype)type, k, values[k % COUNT(values)]);
-            struct bm_standardise_found f = standardise(out, BM_F64, (enum bm_dtype)type, -1.5, 0.1, rows,
-                                                        COUNT(values), (enum bm_standard)(i % 3), 1);
-            CHECK_ROW(f.constant == COUNT(values) && !f.overflow && f.nonfinite == 0, type);
+            struct bm_work f = standardise(out, BM_F64, (enum bm_dtype)type, -1.5, 0.1, rows, COUNT(values),
+                                           (enum bm_standard)(i % 3), 1);
+            CHECK_ROW(f.nothing == COUNT(values) && !f.overflow && f.nonfinite == 0, type);
             for (size_t c = 0; c < COUNT(values); c++)
                 CHECK_ROW(is_positive_zero(rows, COUNT(values), c), type);
         }
@@ -177,11 +181,11 @@ static void rounding_noise_is_nothing(void)
         set_sample(data, BM_F32, 2 * t, t % 2 ? 1e6 : 1e6 + 0.0625);
         set_sample(data, BM_F32, 2 * t + 1, t % 2 ? 1e6 : 1e6 + 1);
     }
-    CHECK(standardise(out, BM_F64, BM_F32, 1, 0, 100, 2, BM_ZSCORE, 1).constant == 1);
+    CHECK(standardise(out, BM_F64, BM_F32, 1, 0, 100, 2, BM_ZSCORE, 1).nothing == 1);
     CHECK(is_positive_zero(100, 2, 0) && out[1] > 0.99 && out[3] < -0.99);
     for (size_t t = 0; t < 100; t++)
         set_sample(data, BM_F64, t, t % 2 ? 1e6 : 1e6 + 0.0625);
-    CHECK(standardise(out, BM_F64, BM_F64, 1, 0, 100, 1, BM_ZSCORE, 1).constant == 0);
+    CHECK(standardise(out, BM_F64, BM_F64, 1, 0, 100, 1, BM_ZSCORE, 1).nothing == 0);
 }
 
 static void no_mean_no_percentage(void)
@@ -190,10 +194,10 @@ static void no_mean_no_percentage(void)
         set_sample(data, BM_F32, 2 * t, t % 2 ? 3 : -3);
         set_sample(data, BM_F32, 2 * t + 1, t % 2 ? 3 : -2);
     }
-    CHECK(standardise(out, BM_F64, BM_F32, 1, 0, 10, 2, BM_PSC, 1).constant == 1);
+    CHECK(standardise(out, BM_F64, BM_F32, 1, 0, 10, 2, BM_PSC, 1).nothing == 1);
     CHECK(is_positive_zero(10, 2, 0) && out[1] == -500 && out[3] == 500);
-    CHECK(standardise(out, BM_F64, BM_F32, 1, 0, 10, 2, BM_ZSCORE, 1).constant == 0);
-    CHECK(standardise(out, BM_F64, BM_F32, 1, 1, 10, 2, BM_PSC, 1).constant == 0); /* with an intercept it has one */
+    CHECK(standardise(out, BM_F64, BM_F32, 1, 0, 10, 2, BM_ZSCORE, 1).nothing == 0);
+    CHECK(standardise(out, BM_F64, BM_F32, 1, 1, 10, 2, BM_PSC, 1).nothing == 0); /* with an intercept it has one */
 }
 
 static void non_finite_columns_become_nan(void)
@@ -215,8 +219,8 @@ static void non_finite_columns_become_nan(void)
             else
                 set_sample(data, type, at, values[i % 3]);
         }
-        struct bm_standardise_found f = standardise(out, BM_F64, type, 2, 1, 40, 70, method, 1);
-        CHECK_ROW(f.nonfinite == 5 && f.constant == 0 && !f.overflow, k);
+        struct bm_work f = standardise(out, BM_F64, type, 2, 1, 40, 70, method, 1);
+        CHECK_ROW(f.nonfinite == 5 && f.nothing == 0 && !f.overflow, k);
         for (size_t i = 0; i < 40 * 70; i++)
             CHECK_ROW(i % 70 == 64 || i % 70 == 69 ? isnan(out[i]) : memcmp(&out[i], &other[i], 8) == 0, i);
     }
@@ -238,7 +242,7 @@ static void overflow_is_flagged(void)
     for (size_t i = 0; i < COUNT(rows); i++) {
         for (size_t t = 0; t < 4; t++)
             set_sample(data, BM_F64, t, t % 2 ? rows[i].size : -rows[i].size);
-        struct bm_standardise_found f =
+        struct bm_work f =
             standardise(out, rows[i].type, BM_F64, 1, rows[i].method == BM_PSC ? 1 : 0, 4, 1, rows[i].method, 1);
         CHECK_ROW(f.overflow == rows[i].over && f.nonfinite == 0, i);
         CHECK_ROW(!!isinf((double)sample_at(out, rows[i].type, 1)) == rows[i].over, i);
