@@ -288,8 +288,9 @@ static int too_few(const struct bm_denoise_run *run, size_t regressors, int orde
 
 static int plan(struct bm_denoise *d, const struct bm_denoise_run *run, struct bm_error *err)
 {
-    const size_t drifts = d->filtered ? 0 : bm_cosine_terms(run->volumes, run->tr, d->set.high_pass),
-                 n = run->ncols + drifts;
+    const size_t drifts = d->filtered ? 0 : bm_cosine_terms(run->volumes, run->tr, d->set.high_pass);
+    const size_t n = run->ncols + drifts;
+    size_t regressors;
 
     if (d->kept <= d->npoly)
         return too_few(run, n, d->set.order, err);
@@ -306,8 +307,9 @@ static int plan(struct bm_denoise *d, const struct bm_denoise_run *run, struct b
     }
     if (!d->q || (d->filtered && !d->poly) || (n && add_columns(d, run, n, err)))
         return -1;
-    if (d->kept <= d->npoly + bm_denoise_regressors(d))
-        return too_few(run, bm_denoise_regressors(d), d->set.order, err);
+    regressors = bm_denoise_regressors(d); /* which are centred: they take the mean's place too */
+    if (d->kept <= regressors + (regressors && !d->npoly ? 1 : d->npoly))
+        return too_few(run, regressors, d->set.order, err);
     return 0;
 }
 
