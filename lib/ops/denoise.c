@@ -13,7 +13,7 @@
 struct bm_denoise {
     struct bm_denoise_settings set;
     size_t *keep;       /* rows of the tile; NULL: all */
-    bool mean_goes;         /* does cleaning take a voxel's mean away? */
+    bool mean_goes;     /* does cleaning take a voxel's mean away? */
     size_t kept, npoly; /* npoly: columns of the polynomial, order + 1 */
     double *q;          /* kept x nq: taken out at the end */
     size_t nq, dropped;
@@ -280,19 +280,20 @@ static int too_few(const struct bm_denoise_run *run, size_t regressors, int orde
     if (!regressors)
         return bm_fail(err, BM_EDATA, "run %s: %zu time points are too few for --order %d; lower the order",
                        run->label, run->kept, order);
-    return bm_fail(err, BM_EDATA,
-                   "run %s: %zu time points are too few to take %zu regressors and a trend of --order %d out of them; "
-                   "leave out fewer volumes, use fewer --columns, or lower --high-pass or --order",
-                   run->label, run->kept, regressors, order);
+    return bm_fail(
+        err, BM_EDATA,
+        "run %s: %zu time points are too few to take %zu regressors and a trend of --order %d out of them; "
+        "leave out fewer volumes, use fewer --columns, or lower --high-pass or --order",
+        run->label, run->kept, regressors, order);
 }
 
 static int plan(struct bm_denoise *d, const struct bm_denoise_run *run, struct bm_error *err)
 {
     const size_t drifts = d->filtered ? 0 : bm_cosine_terms(run->volumes, run->tr, d->set.high_pass);
     const size_t n = run->ncols + drifts;
-    size_t regressors;
+    const size_t least = n && !d->npoly ? 1 : d->npoly; /* regressors are centred: the mean goes from them at least */
 
-    if (d->kept <= d->npoly)
+    if (d->kept <= least)
         return too_few(run, n, d->set.order, err);
     if (run->keep && copy_places(&d->keep, run->keep, run->kept, 0, err))
         return -1;
@@ -307,9 +308,8 @@ static int plan(struct bm_denoise *d, const struct bm_denoise_run *run, struct b
     }
     if (!d->q || (d->filtered && !d->poly) || (n && add_columns(d, run, n, err)))
         return -1;
-    regressors = bm_denoise_regressors(d); /* which are centred: they take the mean's place too */
-    if (d->kept <= regressors + (regressors && !d->npoly ? 1 : d->npoly))
-        return too_few(run, regressors, d->set.order, err);
+    if (d->kept <= least + bm_denoise_regressors(d))
+        return too_few(run, bm_denoise_regressors(d), d->set.order, err);
     return 0;
 }
 
