@@ -141,8 +141,8 @@ static int clean_tile(void *self, const struct bm_run *run, struct bm_tile *t, s
 {
     struct cleaning *s = self;
     struct bm_work w = {.data = t->data.data, .dtype = s->from, .slope = s->slope, .inter = s->inter};
-    double *scratch = bm_alloc(s->c->scratch(s->c->self, t->rows) + ALIGN / sizeof *scratch, sizeof *scratch, "panel",
-                               err);
+    double *scratch =
+        bm_alloc(s->c->scratch(s->c->self, t->rows) + ALIGN / sizeof *scratch, sizeof *scratch, "panel", err);
 
     if (!scratch || bm_buf_resize(&t->packed, run->rows * t->cols * bm_dtype_size(s->to), err)) {
         free(scratch);

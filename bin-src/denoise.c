@@ -129,18 +129,27 @@ static int add_input(struct state *s, const char *path, uint64_t bytes, uint32_t
 
 /* ---- confounds ---- */
 
-/* Rows that were left out earlier leave it to the table to say how many volumes the scan had. */
+/* A table has as many lines as the run has volumes, or as the scan had before volumes behind the last row were cut
+ * off (NSD's motion files have one more). */
 static int check_length(struct planning *p, const char *path, struct bm_error *err)
 {
-    const size_t least = (size_t)bm_run_time(p->run, p->run->rows - 1) + 1;
+    const struct bm_run *run = p->run;
+    const size_t scanned = bm_run_volumes(run), lines = p->table.rows;
 
-    if (p->run->times ? p->table.rows < least : p->table.rows != p->run->rows)
-        return bm_fail(err, BM_EDATA,
-                       "%s: the table has %zu lines of values, run %s has %zu volumes; name the right "
-                       "table, or trim the run with nifti2h5",
-                       path, p->table.rows, p->run->label, least);
-    p->volumes = p->table.rows;
-    return 0;
+    if (lines == p->volumes || lines == scanned) {
+        p->table.rows = p->volumes;
+        return 0;
+    }
+    if (scanned > p->volumes)
+        return bm_fail(
+            err, BM_EDATA,
+            "%s: the table has %zu lines of values, run %s has %zu volumes, of %zu that were scanned; name "
+            "the right table",
+            path, lines, run->label, p->volumes, scanned);
+    return bm_fail(err, BM_EDATA,
+                   "%s: the table has %zu lines of values, run %s has %zu volumes; name the right table, or trim the "
+                   "run with nifti2h5",
+                   path, lines, run->label, scanned);
 }
 
 static int read_table(struct state *s, struct planning *p, struct bm_error *err)
@@ -282,7 +291,7 @@ static int add_step(struct state *s, struct bm_run *run, struct bm_error *err)
 static int begin(void *self, struct bm_run *run, struct bm_error *err)
 {
     struct state *s = self;
-    struct planning p = {.run = run, .volumes = (size_t)bm_run_time(run, run->rows - 1) + 1};
+    struct planning p = {.run = run, .volumes = run->times ? bm_run_volumes(run) : run->rows};
     int status = plan_run(s, &p, err);
 
     if (!status)

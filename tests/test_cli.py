@@ -14,8 +14,10 @@ from oracle import make_run, read_stream, write_stream
 
 OPTIONS = {
     "nifti2h5": "mask labels volumes design subject session run tr store skip-rest threads",
-    "detrend": "order dtype threads",
-    "zscore": "ddof method dtype threads",
+    "detrend": "order keep-mean nonfinite dtype threads",
+    "denoise": "order high-pass low-pass filter filter-order confounds columns expand missing censor sample-mask "
+    "censor-before censor-after min-segment ends keep-mean nonfinite dtype threads",
+    "zscore": "ddof method nonfinite dtype threads",
     "hrfshift": "design offset history repeats column categories",
     "applymask": "roi labels table combine absent threads",
     "concat": "dtype sessions allow-gaps threads",
@@ -25,13 +27,14 @@ OPTIONS = {
 }
 DEFAULTS = {
     "detrend": ["1"],
+    "denoise": ["1", "5", "cosine", "start", "drop", "voxel"],
     "zscore": ["zscore", "1"],
     "hrfshift": ["4.6", "4", "count"],
     "shuffleidx": ["4096", "full"],
     "nifti2h5": ["deflate"],
 }
-STREAMERS = ("nifti2h5", "detrend", "zscore", "hrfshift", "applymask", "concat")
-READERS = ("detrend", "zscore", "hrfshift", "applymask", "concat")
+STREAMERS = ("nifti2h5", "detrend", "denoise", "zscore", "hrfshift", "applymask", "concat")
+READERS = ("detrend", "denoise", "zscore", "hrfshift", "applymask", "concat")
 ROWS = 30
 
 
@@ -56,6 +59,7 @@ def arguments(name, folder, output, source=None):
     return {
         "nifti2h5": [source or folder / "run.nii.gz", output],
         "detrend": [stream, output],
+        "denoise": [stream, output],
         "zscore": [stream, output],
         "hrfshift": ["--design", folder / "design.tsv", stream, output],
         "applymask": ["--roi", folder / "roi.npy", stream, output],

@@ -291,6 +291,43 @@ def stream(data, *more, **head):
     return write_stream([make_run(data, tr=TR, **head), *more])
 
 
+def test_tables_of_scans_that_were_cut(run, clean, tmp_path):
+    """NSD: a motion file has a line for each volume of the scan, of which the last one is cut off."""
+    data, lines = panel(ROWS - 1), motion()
+    lines[-1] = np.nan  # behind the run: nothing to do with it
+    longer = table(tmp_path / "long.tsv", lines)
+    got = double(run, data, "--confounds", longer, "--missing", "error", volumes=ROWS)
+    close(got.data, clean(data, confounds=motion()[:-1]))
+    assert got.head["volumes"] == ROWS and "times" not in got.head
+    short = table(tmp_path / "short.tsv", lines[:-1])
+    assert np.array_equal(double(run, data, "--confounds", short, volumes=ROWS).data, got.data)
+    cosines = double(run, data, "--high-pass", 0.01, volumes=ROWS).data
+    close(cosines, clean(data, filter="cosine", high_pass=0.01))
+    for volumes, path in ((ROWS + 1, longer), (ROWS, table(tmp_path / "less.tsv", lines[:-2]))):
+        made = stream(data, volumes=volumes)
+        run.fails("denoise", "--confounds", path, "-", "-", stdin=made, says=[path.name, ROWS - 1, volumes])
+    for volumes in (ROWS - 1, ROWS - 2, 2**31):
+        made = stream(data, volumes=volumes)
+        if volumes == ROWS - 1:
+            run("denoise", "-", "-", stdin=made)
+        else:
+            run.fails("denoise", "-", "-", stdin=made, says=["volumes", "damaged"])
+
+
+def test_nifti2h5_tells_how_many_volumes_there_were(run, nsd):
+    series = nsd / "nsddata_timeseries/ppdata/subj01/func1pt8mm"
+    scan = series / "timeseries/timeseries_session01_run02.nii.gz"
+    motions = series / "motion/motion_session01_run02.tsv"
+    packed = run("nifti2h5", "--design", series / "design/design_session01_run02.tsv", scan, "-").out
+    (made,) = read_stream(packed)
+    assert (made.head["rows"], made.head["volumes"]) == (225, 226)
+    assert len(motions.read_text().splitlines()) == 226
+    (got,) = read_stream(run("denoise", "--confounds", motions, "-", "-", stdin=packed).out)
+    assert got.counts["denoise.regressors"] == 6
+    (whole,) = read_stream(run("nifti2h5", scan, "-").out)
+    assert "volumes" not in whole.head
+
+
 # The same bits ------------------------------------------------------------------------------------------------------
 
 HARD = ["--filter=butterworth", "--high-pass=0.01", "--low-pass=0.15", "--ends=extrapolate", "--keep-mean"]

@@ -70,7 +70,8 @@ def made(run, tree, tmp_path_factory):
     folder = tmp_path_factory.mktemp("formats")
     raw = run("nifti2h5", "--design", tree.design, *tree.runs, "-").out
     run("nifti2h5", "--design", tree.design, *tree.runs, folder / "packed.h5")
-    cleaned = [["applymask", "--roi", tree.roi, "-", "-"], ["detrend", "-", "-"], ["zscore", "-", "-"]]
+    cleaned = [["applymask", "--roi", tree.roi, "-", "-"], ["detrend", "-", "-"], ["denoise", "-", "-"]]
+    cleaned += [["zscore", "-", "-"]]
     labelled = run.pipe(*cleaned, ["hrfshift", "--design", tree.design, "-", "-"], stdin=raw)
     for name in ("labelled.h5", "roi.fmri.npy"):
         run("concat", "-", folder / name, stdin=labelled)

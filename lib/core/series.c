@@ -161,6 +161,11 @@ int32_t bm_run_time(const struct bm_run *run, size_t i)
     return run->times ? run->times[i] : (int32_t)i;
 }
 
+size_t bm_run_volumes(const struct bm_run *run)
+{
+    return run->volumes ? run->volumes : (size_t)bm_run_time(run, run->rows - 1) + 1;
+}
+
 int bm_run_keep_rows(struct bm_run *run, const size_t *keep, size_t n, struct bm_error *err)
 {
     const size_t size = bm_row_size(run->meta.history);
@@ -170,6 +175,7 @@ int bm_run_keep_rows(struct bm_run *run, const size_t *keep, size_t n, struct bm
         return 0;
     if (!times)
         return -1;
+    run->volumes = bm_run_volumes(run);
     for (size_t i = 0; i < n; i++) {
         times[i] = bm_run_time(run, keep[i]);
         if (run->meta.history)
@@ -328,6 +334,9 @@ static int check_times(const struct bm_run *run, const char *where, struct bm_er
             return bm_fail(err, BM_EDATA, "%s: run %s has the volumes %d and then %d; the file is damaged", where,
                            run->label, i ? run->times[i - 1] : -1, run->times[i]);
     }
+    if (run->volumes && (run->volumes > INT32_MAX || run->volumes <= (size_t)bm_run_time(run, run->rows - 1)))
+        return bm_fail(err, BM_EDATA, "%s: run %s has %zu volumes, but a row of volume %d; the file is damaged",
+                       where, run->label, run->volumes, bm_run_time(run, run->rows - 1));
     return 0;
 }
 

@@ -85,6 +85,7 @@ struct bm_run {
     bool absent_zero; /* voxels that are not among the columns are known to be zero throughout */
     int64_t *voxels;  /* cols voxel indices, strictly ascending; owned */
     int32_t *times; /* the volume of the scan that each row is, 0-based, strictly ascending; NULL: 0..rows-1; owned */
+    size_t volumes; /* of the scan, where that had more than the rows tell: volumes behind the last row; else 0 */
     struct bm_rows meta;
     char **categories; /* names of stimulus ids 0..n-1 where they have names; owned */
     size_t ncategories;
@@ -99,8 +100,10 @@ void bm_run_init(struct bm_run *run); /* zero, slope 1, subject 0 */
 void bm_run_clear(struct bm_run *run);
 /* Volume of the scan that row i is: the two differ once rows have been left out. */
 int32_t bm_run_time(const struct bm_run *run, size_t i);
-/* Keeps the n rows whose numbers (ascending, 0-based) are in `keep`: rows, times and metadata. The tiles are the
- * caller's affair. */
+/* Volumes that the scan had: run->volumes, or as many as the rows tell. */
+size_t bm_run_volumes(const struct bm_run *run);
+/* Keeps the n >= 1 rows whose numbers (ascending, 0-based) are in `keep`: rows, times, volumes and metadata. The
+ * tiles are the caller's affair. */
 int bm_run_keep_rows(struct bm_run *run, const size_t *keep, size_t n, struct bm_error *err) BM_MUST_USE;
 int bm_run_copy(struct bm_run *dst, const struct bm_run *src, struct bm_error *err) BM_MUST_USE;
 int bm_run_add_step(struct bm_run *run, const char *json, struct bm_error *err) BM_MUST_USE;

@@ -190,6 +190,7 @@ static int finish_run(struct source *s, const struct bm_niftirun *what, struct b
 
     if (bm_scan_finish(in, &dropped, &trailing, err))
         return -1;
+    r->run.volumes = dropped ? r->run.rows + dropped : 0;
     bm_run_count(&r->run, "nifti2h5.dropped_volumes", dropped);
     if (trailing)
         bm_run_count(&r->run, "nifti2h5.trailing_bytes", trailing);

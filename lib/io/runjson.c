@@ -105,7 +105,9 @@ char *bm_runjson_header(const struct bm_run *run, struct bm_error *err)
         "absent", run->absent_zero ? "zero" : "unknown", "history", (json_int_t)run->meta.history, "categories",
         bm_runjson_categories(run), "steps", bm_runjson_steps(run));
 
-    if (header && bm_runjson_set_times(header, run)) {
+    if (header &&
+        (bm_runjson_set_times(header, run) ||
+         (run->volumes && json_object_set_new(header, "volumes", json_integer((json_int_t)run->volumes))))) {
         json_decref(header);
         header = NULL;
     }
@@ -278,7 +280,8 @@ static int get_all(const struct parser *p, struct bm_run *run)
         get_size(p, "rows", &run->rows) || get_size(p, "cols", &run->cols) ||
         get_size(p, "tile_cols", &run->tile_cols) || get_real(p, "slope", &run->slope) ||
         get_real(p, "inter", &run->inter) || get_real(p, "tr", &run->tr) || get_grid(p, &run->grid) ||
-        get_times(p, run) || get_size(p, "history", &run->meta.history) ||
+        get_times(p, run) || (json_object_get(p->object, "volumes") && get_size(p, "volumes", &run->volumes)) ||
+        get_size(p, "history", &run->meta.history) ||
         get_strings(p, "categories", false, &run->categories, &run->ncategories) ||
         get_strings(p, "steps", true, &run->steps, &run->nsteps))
         return -1;
