@@ -95,9 +95,9 @@ static const struct cli_program program = {
         "on a pipe.",
     .options = options,
     .examples = "  denoise --high-pass 0.008 session_01.h5 clean.h5\n"
-                "  denoise --confounds 'sub-01_task-x_run-{run:d}_desc-confounds_timeseries.tsv' --columns "
-                "'trans_*,rot_*,csf' "
-                "--censor 'framewise_displacement > 0.5' in.h5 out.h5\n"
+                "  denoise --confounds 'confounds_run-{run}.tsv' --columns 'trans_*,rot_*,csf' --expand squares "
+                "in.h5 out.h5\n"
+                "  denoise --confounds c.tsv --columns none --censor 'framewise_displacement > 0.5' in.h5 out.h5\n"
                 "  denoise --filter butterworth --high-pass 0.01 --low-pass 0.1 in.h5 - | zscore - out.h5\n",
     .min_args = 2,
     .max_args = 2,
