@@ -13,7 +13,7 @@ bench: all $(BENCH_TOOLS) $(VENV)/ready ## Measure on a session of real size and
 	$(VPY) bench/bench.py --bin $(BIN) --tools $(OUT)/bench --data $(BUILD)/bench $(BENCH)
 
 .PHONY: bench-blas
-bench-blas: $(STATIC) ## Compare the detrending kernel with a BLAS product (needs libopenblas-dev)
+bench-blas: $(STATIC) ## Compare the projection kernel with BLAS products (needs libopenblas-dev)
 	@mkdir -p $(OUT)/bench
 	$(CC) $(ALL_CFLAGS) bench/panel_vs_blas.c $(STATIC) $(ALL_LDFLAGS) -lopenblas -lm -o $(OUT)/bench/panel_vs_blas
 	OPENBLAS_NUM_THREADS=1 $(OUT)/bench/panel_vs_blas
