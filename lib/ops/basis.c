@@ -107,7 +107,7 @@ static void standardise(struct work *w, size_t j)
     for (size_t t = 0; t < w->rows; t++)
         c[t] -= mean;
     sd = sqrtl(product(c, c, w->rows) / rows);
-    w->used[j] = sd <= 1e-12L;
+    w->used[j] = !(sd > 0.0L);
     w->noise[j] = w->used[j] ? 0.0 : fmax(0x64p-52, (double)(1e-12L / sd * sqrtl(rows)));
     for (size_t t = 0; t < w->rows && !w->used[j]; t++)
         c[t] /= sd;
