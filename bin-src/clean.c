@@ -121,46 +121,51 @@ static int clean_begin(void *self, struct bm_run *run, struct bm_error *err)
     return 0;
 }
 
-static int check_found(const struct cleaning *s, const struct bm_run *run, const struct bm_work *w,
-                       struct bm_error *err)
+#define ALIGN 64u /* bytes: panels that begin with a cache line are faster */
+
+int cli_work(struct bm_tile *t, const struct bm_run *run, struct bm_work *w, size_t doubles, cli_kernel *kernel,
+             const void *self, struct bm_error *err)
 {
+    double *scratch = bm_alloc(doubles + ALIGN / sizeof *scratch, sizeof *scratch, "panel", err);
+
+    if (!scratch || bm_buf_resize(&t->packed, run->rows * t->cols * bm_dtype_size(run->dtype), err)) {
+        free(scratch);
+        return -1;
+    }
+    w->data = t->data.data;
+    w->rows = t->rows;
+    w->cols = t->cols;
+    w->out = t->packed.data;
+    w->out_dtype = run->dtype;
+    w->scratch = scratch + (ALIGN - (uintptr_t)scratch % ALIGN) / sizeof *scratch;
+    kernel(self, w);
+    free(scratch);
+    t->rows = run->rows;
+    bm_tile_swap(t, run->dtype);
     if (w->overflow)
         return bm_fail(err, BM_EDATA, "run %s: a value is too large for %s; use --dtype float32 or float64",
-                       run->label, s->c->dtype);
-    if (w->nonfinite && !strcmp(s->c->nonfinite, "error"))
-        return bm_fail(err, BM_EDATA,
-                       "run %s: there are samples that are not finite; use --nonfinite voxel or zero, or leave these "
-                       "voxels out of the mask",
-                       run->label);
+                       run->label, bm_dtype_name(run->dtype));
     return 0;
 }
-
-#define ALIGN 64u /* bytes: panels that begin with a cache line are faster */
 
 static int clean_tile(void *self, const struct bm_run *run, struct bm_tile *t, struct bm_error *err)
 {
     struct cleaning *s = self;
-    struct bm_work w = {.data = t->data.data, .dtype = s->from, .slope = s->slope, .inter = s->inter};
-    double *scratch =
-        bm_alloc(s->c->scratch(s->c->self, t->rows) + ALIGN / sizeof *scratch, sizeof *scratch, "panel", err);
+    struct bm_work w = {.dtype = s->from, .slope = s->slope, .inter = s->inter};
+    const bool refuse = !strcmp(s->c->nonfinite, "error");
 
-    if (!scratch || bm_buf_resize(&t->packed, run->rows * t->cols * bm_dtype_size(s->to), err)) {
-        free(scratch);
-        return -1;
-    }
-    w.rows = t->rows;
-    w.cols = t->cols;
-    w.out = t->packed.data;
-    w.out_dtype = s->to;
     w.zero = !strcmp(s->c->nonfinite, "zero");
-    w.scratch = scratch + (ALIGN - (uintptr_t)scratch % ALIGN) / sizeof *scratch;
-    s->c->kernel(s->c->self, &w);
-    free(scratch);
-    t->rows = run->rows;
-    bm_tile_swap(t, s->to);
+    if (cli_work(t, run, &w, s->c->scratch(s->c->self, t->rows), s->c->kernel, s->c->self, err))
+        return -1;
     s->nothing += w.nothing;
     s->nonfinite += w.nonfinite;
-    return check_found(s, run, &w, err);
+    if (!w.nonfinite || !refuse)
+        return 0;
+    return bm_fail(
+        err, BM_EDATA,
+        "run %s: there are samples that are not finite; use --nonfinite voxel or zero, or leave these voxels "
+        "out of the mask",
+        run->label);
 }
 
 static int clean_end(void *self, struct bm_run *run, struct bm_error *err)

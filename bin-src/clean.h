@@ -43,6 +43,13 @@ void cli_pump(const struct cli *cli, struct bm_source *src, struct bm_sink *sink
 void cli_run_op(const struct cli *cli, char *const *inputs, size_t n, const char *output, const char *store,
                 const struct bm_op *op, int threads);
 
+typedef void cli_kernel(const void *self, struct bm_work *w); /* thread-safe; w->out has the run's rows */
+
+/* Does a kernel's work on a tile, in a run whose begin has changed type, scaling and rows to those of the output. The
+ * caller has set w's dtype, slope, inter (of the input) and zero; `doubles`: the kernel's scratch. */
+int cli_work(struct bm_tile *t, const struct bm_run *run, struct bm_work *w, size_t doubles, cli_kernel *kernel,
+             const void *self, struct bm_error *err) BM_MUST_USE;
+
 /* A program that changes values: what is its own about it. */
 struct cli_cleaner {
     void *self;
@@ -50,10 +57,10 @@ struct cli_cleaner {
     const char *nothing_count, *nonfinite_count; /* names of counts */
     /* Looks at a run as it comes, before its type and scaling change; may leave rows out (bm_run_keep_rows). */
     int (*begin)(void *self, struct bm_run *run, struct bm_error *err);
-    size_t (*scratch)(const void *self, size_t rows);    /* doubles that the kernel needs for tiles of so many rows */
-    void (*kernel)(const void *self, struct bm_work *w); /* thread-safe; w->out has run->rows rows */
-    void (*end)(void *self, struct bm_run *run);         /* optional: adds counts */
-    int (*done)(void *self, struct bm_error *err);       /* optional: after the last run */
+    size_t (*scratch)(const void *self, size_t rows); /* doubles that the kernel needs for tiles of so many rows */
+    cli_kernel *kernel;
+    void (*end)(void *self, struct bm_run *run);   /* optional: adds counts */
+    int (*done)(void *self, struct bm_error *err); /* optional: after the last run */
 };
 
 /* Runs the program: reads its first argument, cleans run by run, writes its second. Ends the process on failure. */

@@ -3,7 +3,6 @@
 #include "io/designs.h"
 #include "io/runname.h"
 #include "ops/labelrows.h"
-#include "ops/panel.h"
 #include "ops/resample.h"
 
 #include <glob.h>
@@ -104,19 +103,6 @@ struct state {
     enum bm_dtype from, to;
     atomic_uint_least64_t nonfinite;
 };
-
-static char *design_path(const struct state *s, const struct bm_run *run, struct bm_error *err)
-{
-    if (designs.n == 1 && strchr(designs.items[0], '{'))
-        return bm_runname_expand(designs.items[0], run->subject, run->session, run->run, err);
-    if (s->runs < designs.n)
-        return bm_strdup(designs.items[s->runs], err);
-    (void)bm_fail(err, BM_EUSAGE,
-                  "run %s: %zu designs were given, but there are more runs; give one --design a run, or a "
-                  "pattern with {session} and {run}",
-                  run->label, designs.n);
-    return NULL;
-}
 
 #define LONGEST 1e9 /* seconds; no scan is longer, and rows stay far within 64 bits */
 
@@ -260,7 +246,7 @@ static int begin_shift(struct state *s, struct bm_run *run, struct bm_error *err
 static int begin(void *self, struct bm_run *run, struct bm_error *err)
 {
     struct state *s = self;
-    char *path = designs.n ? design_path(s, run, err) : NULL;
+    char *path = designs.n ? cli_file_of_run(&designs, "design", s->runs, run, err) : NULL;
     int status = path ? label_run(s, run, path, err) : designs.n ? -1 : add_step(s, run, NULL, NULL, err);
 
     free(path);
@@ -268,24 +254,19 @@ static int begin(void *self, struct bm_run *run, struct bm_error *err)
     return status || s->shift == BM_SHIFT_NONE ? status : begin_shift(s, run, err);
 }
 
+static void move(const void *self, struct bm_work *w)
+{
+    bm_resample(self, w);
+}
+
 static int tile(void *self, const struct bm_run *run, struct bm_tile *t, struct bm_error *err)
 {
     struct state *s = self;
-    struct bm_resample_found found;
-    double *scratch = bm_alloc(2 * bm_panel_scratch(t->rows), sizeof *scratch, "panel", err);
+    struct bm_work w = {.dtype = s->from, .slope = s->slope, .inter = s->inter};
 
-    if (!scratch || bm_buf_resize(&t->packed, run->rows * t->cols * bm_dtype_size(s->to), err)) {
-        free(scratch);
+    if (cli_work(t, run, &w, 2 * bm_panel_size(t->rows), move, &s->plan, err))
         return -1;
-    }
-    bm_resample(t->packed.data, s->to, t->data.data, s->from, s->slope, s->inter, t->cols, &s->plan, scratch, &found);
-    free(scratch);
-    if (found.overflow)
-        return bm_fail(err, BM_EDATA, "run %s: a value is too large for %s; use --dtype float32 or float64",
-                       run->label, dtype);
-    bm_tile_swap(t, s->to);
-    t->rows = run->rows;
-    s->nonfinite += found.nonfinite;
+    s->nonfinite += w.nonfinite;
     return 0;
 }
 
@@ -303,10 +284,7 @@ static int done(void *self, struct bm_error *err)
 {
     const struct state *s = self;
 
-    if (s->runs < designs.n && !strchr(designs.items[0], '{'))
-        return bm_fail(err, BM_EUSAGE, "%zu designs were given for %zu runs; give one --design a run", designs.n,
-                       s->runs);
-    return 0;
+    return cli_files_used(&designs, "design", s->runs, err);
 }
 
 /* Is `path` the pattern with digits at its placeholders? What else the shell's "*" finds belongs to nobody's run. */

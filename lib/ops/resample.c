@@ -2,7 +2,6 @@
 
 #include "core/mem.h"
 #include "core/vector.h"
-#include "ops/panel.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -160,29 +159,28 @@ static void poison(struct bm_panel *p)
         p->y[i] = isfinite(p->y[i]) ? p->y[i] : NAN;
 }
 
-void bm_resample(void *out, enum bm_dtype out_dtype, const void *data, enum bm_dtype dtype, double slope,
-                 double inter, size_t cols, const struct bm_resample *r, double *scratch,
-                 struct bm_resample_found *found)
+void bm_resample(const struct bm_resample *r, struct bm_work *w)
 {
     const bool moves = r->kernel.hi >= r->kernel.lo;
-    struct bm_panel p = {.y = scratch}, moved = {.y = scratch + bm_panel_scratch(r->rows)};
+    struct bm_panel p = {.y = w->scratch}, moved = {.y = w->scratch + bm_panel_size(r->rows)};
     double scale[BM_PANEL], unit[BM_PANEL];
 
-    *found = (struct bm_resample_found){0};
-    for (size_t first = 0; first < cols; first += BM_PANEL) {
-        uint64_t bad;
+    w->nothing = w->nonfinite = 0;
+    w->overflow = false;
+    for (size_t first = 0; first < w->cols; first += BM_PANEL) {
+        const uint64_t before = w->nonfinite;
         bool tamed;
 
-        bm_panel_load(&p, data, dtype, r->rows, cols, first, slope, inter);
-        bm_panel_scale(&p, scale);
-        bad = bm_panel_nonfinite(&p, scale);
-        found->nonfinite += bad;
-        if (bad && moves)
+        bm_panel_load(&p, w, first, NULL, r->rows);
+        if (w->slope != 1.0 || w->inter != 0.0)
+            bm_panel_line(&p, w->slope, w->inter);
+        bm_panel_scale(&p, w, 0.0, scale);
+        if (w->nonfinite > before && moves && !w->zero)
             poison(&p);
         tamed = bm_panel_tame(&p, scale, unit);
         move(&moved, &p, r);
         if (tamed)
             bm_panel_multiply(&moved, unit);
-        found->overflow |= !bm_panel_store(&moved, out, out_dtype, cols, first);
+        bm_panel_store(&moved, w, first);
     }
 }

@@ -14,8 +14,8 @@
 #ifndef BM_OPS_RESAMPLE_H
 #define BM_OPS_RESAMPLE_H
 
-#include "core/dtype.h"
 #include "core/error.h"
+#include "ops/panel.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,15 +56,9 @@ int bm_resample_plan(struct bm_resample *r, const int32_t *times, size_t rows, s
 void bm_resample_keep(const struct bm_resample *r, size_t *keep);
 void bm_resample_clear(struct bm_resample *r);
 
-struct bm_resample_found {
-    uint64_t nonfinite; /* samples that were NaN or infinite; rows whose kernel reaches one become NaN */
-    bool overflow;      /* a finite value was too large for out_dtype and became infinite */
-};
-
-/* r->rows x cols samples (value = slope * sample + inter) to `out`, r->kept x cols values of the float type
- * out_dtype. `out` must not be `data`. scratch: 2 * bm_panel_scratch(r->rows) doubles. */
-void bm_resample(void *out, enum bm_dtype out_dtype, const void *data, enum bm_dtype dtype, double slope,
-                 double inter, size_t cols, const struct bm_resample *r, double *scratch,
-                 struct bm_resample_found *found);
+/* Moves w's samples, r->rows rows of them, into w->out: r->kept rows of values. w->out must not be w->data. Rows
+ * whose kernel reaches a sample that is not finite become NaN (or count it as 0, with w->zero). Scratch: 2 *
+ * bm_panel_size(r->rows) doubles. */
+void bm_resample(const struct bm_resample *r, struct bm_work *w);
 
 #endif

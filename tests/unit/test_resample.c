@@ -26,11 +26,24 @@ static struct bm_resample plan_of(enum bm_shift how, size_t width, double rest, 
 }
 
 /* Moves `cols` columns of `data`, as float64 into `out`. */
-static struct bm_resample_found moved(const struct bm_resample *r, enum bm_dtype type, size_t cols)
+static void resample(void *to, enum bm_dtype out_type, const void *from, enum bm_dtype type, double slope,
+                     double inter, size_t cols, const struct bm_resample *r, double *room, struct bm_work *w)
 {
-    struct bm_resample_found found = {99, true};
+    *w = (struct bm_work){.data = from, .dtype = type, .slope = slope, .inter = inter, .rows = r->rows};
+    w->cols = cols;
+    w->out = to;
+    w->out_dtype = out_type;
+    w->scratch = room;
+    w->nonfinite = 99;
+    w->overflow = true;
+    bm_resample(r, w);
+}
 
-    bm_resample(out, BM_F64, data, type, 1, 0, cols, r, scratch, &found);
+static struct bm_work moved(const struct bm_resample *r, enum bm_dtype type, size_t cols)
+{
+    struct bm_work found;
+
+    resample(out, BM_F64, data, type, 1, 0, cols, r, scratch, &found);
     return found;
 }
 
@@ -151,7 +164,7 @@ static void constants_stay(void)
         struct bm_resample r = plan_of(kinds[i % COUNT(kinds)], 5, rests[i / COUNT(kinds)], BM_EDGES_HOLD, NULL, T);
         for (size_t k = 0; k < T * C; k++)
             data[k] = values[k % C];
-        struct bm_resample_found f = moved(&r, BM_F64, C);
+        struct bm_work f = moved(&r, BM_F64, C);
         CHECK_ROW(f.nonfinite == 0 && !f.overflow && memcmp(out, data, T * C * sizeof *out) == 0, i);
         bm_resample_clear(&r);
     }
@@ -251,7 +264,7 @@ static void bad_samples_spread_as_far_as_the_kernel(void)
         for (size_t k = 0; k < T * C; k++)
             data[k] = (double)(k * k % 17);
         data[14 * C + 1] = bad[i / COUNT(kinds)];
-        struct bm_resample_found f = moved(&r, BM_F64, C);
+        struct bm_work f = moved(&r, BM_F64, C);
         CHECK_ROW(f.nonfinite == 1 && !f.overflow, i);
         for (int k = 0; k < T * C; k++) {
             int t = k / C, reaches = 14 - t >= r.kernel.lo && 14 - t <= r.kernel.hi;
@@ -274,14 +287,14 @@ static void every_sample_type(void)
     for (int type = BM_I8; type <= BM_F64; type++)
         for (int to = BM_F16; to <= BM_F64; to++) {
             struct bm_resample r = plan_of(BM_SHIFT_CUBIC, 8, 0.45, BM_EDGES_HOLD, NULL, T);
-            struct bm_resample_found found;
+            struct bm_work found;
             bool exact = true;
             random_samples(data, (enum bm_dtype)type, T * C, &rnd);
             for (size_t k = 0; k < T * C; k++)
                 other[k] = (double)sample_at(data, (enum bm_dtype)type, k) * 1e-5 + 2;
-            bm_resample(out, BM_F64, other, BM_F64, 1, 0, C, &r, scratch, &found);
+            resample(out, BM_F64, other, BM_F64, 1, 0, C, &r, scratch, &found);
             (void)bm_from_double(other, (enum bm_dtype)to, out, T * C);
-            bm_resample(out, (enum bm_dtype)to, data, (enum bm_dtype)type, 1e-5, 2, C, &r, scratch, &found);
+            resample(out, (enum bm_dtype)to, data, (enum bm_dtype)type, 1e-5, 2, C, &r, scratch, &found);
             exact = memcmp(out, other, T * C * bm_dtype_size((enum bm_dtype)to)) == 0;
             CHECK_ROW(exact || found.overflow, 100 * type + to);
             CHECK_ROW(!found.overflow || to == BM_F16, 100 * type + to);
@@ -292,14 +305,14 @@ static void every_sample_type(void)
 static void overflow_is_flagged(void)
 {
     struct bm_resample r = plan_of(BM_SHIFT_LINEAR, 8, 0.5, BM_EDGES_HOLD, NULL, 2);
-    struct bm_resample_found found;
+    struct bm_work found;
 
     data[0] = 60000;
     data[1] = 80000;
-    bm_resample(out, BM_F16, data, BM_F64, 1, 0, 1, &r, scratch, &found);
+    resample(out, BM_F16, data, BM_F64, 1, 0, 1, &r, scratch, &found);
     CHECK(found.overflow && found.nonfinite == 0);
     data[1] = 64000;
-    bm_resample(out, BM_F16, data, BM_F64, 1, 0, 1, &r, scratch, &found);
+    resample(out, BM_F16, data, BM_F64, 1, 0, 1, &r, scratch, &found);
     CHECK(!found.overflow);
     bm_resample_clear(&r);
 }
@@ -343,8 +356,8 @@ static void bits_do_not_depend_on_the_place(void)
         (void)moved(&r, BM_F64, cols);
         for (size_t t = 0; t < T; t++)
             want[t] = out[t * cols + c];
-        struct bm_resample_found found;
-        bm_resample(out, BM_F64, other, BM_F64, 1, 0, 1, &r, scratch, &found);
+        struct bm_work found;
+        resample(out, BM_F64, other, BM_F64, 1, 0, 1, &r, scratch, &found);
         CHECK_ROW(memcmp(want, out, sizeof want) == 0, i);
         bm_resample_clear(&r);
     }
