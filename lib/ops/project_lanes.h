@@ -2,7 +2,8 @@
  * LANES (voxels in a vector), NAMED(x) (x with the width in its name) and TARGET (an attribute) defined.
  *
  * The product is done in blocks that stay in registers: LANES voxels times up to BASE columns of the basis, or ROWS
- * rows. Each voxel adds up over time in order, and takes the columns of the basis away in order, whatever the width. */
+ * rows. Each voxel adds up over time in order, and takes the columns of the basis away in order, whatever the width.
+ */
 
 typedef double NAMED(lanes) __attribute__((vector_size(LANES * sizeof(double))));
 /* The same at any address. */
