@@ -1,0 +1,43 @@
+"""denoise, detrend and zscore against nilearn's signal.clean and against long double, over the table of cleaning.py.
+
+What "to 1e-5" means here. A column is compared with the standard deviation of what it should be, about its mean: a
+voxel tells by its fluctuations, and beside a mean of 1000 any error looks small. Samples in float64 (--dtype float64)
+must be within 1e-5 of nilearn and within 1e-7 of long double (1e-7 and not less because of data with fluctuations
+of 1e-7 of their level, of which double itself leaves 9 digits). Samples in float32 may be one rounding (2**-24 of the
+value) further away. A step that keeps the mean should hand on float64 to zscore; the chains here do.
+"""
+
+import numpy as np
+import pytest
+from cleaning import CASES, NOT_NILEARN, difference
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+NAMES = list(CASES)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in NOT_NILEARN])
+def test_the_two_witnesses_agree(name):
+    case = CASES[name]
+    assert difference(case.nilearn(), case.exact[0])[1] < 1e-6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_denoise(run, tmp_path, name):
+    case = CASES[name]
+    wanted, regressors = case.exact
+    got = case.through(run, tmp_path, "float64")
+    assert difference(got.data, wanted)[1] < 1e-7
+    if name not in NOT_NILEARN:
+        assert difference(got.data, case.nilearn())[1] < 1e-5
+    stored = case.through(run, tmp_path, "float32").data
+    assert stored.dtype == np.float32
+    assert (np.abs(stored - wanted) <= 1e-5 * wanted.std(0) + 2.0**-24 * np.abs(wanted)).all()
+    about_rows(case, got, regressors)
+
+
+def about_rows(case, got, regressors):
+    volumes = np.flatnonzero(case.kept)
+    assert got.head["rows"] == len(volumes)
+    assert got.head.get("times", list(range(case.rows))) == volumes.tolist()
+    assert got.counts["denoise.regressors"] == regressors
+    assert got.counts["denoise.censored_volumes"] == case.rows - len(volumes)
