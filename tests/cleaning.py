@@ -241,7 +241,7 @@ def standardised(y, how):
     return left / np.where(std == 0, 1, std)
 
 
-# nilearn, where it needs a hand ---------------------------------------------------------------------------------------
+# nilearn, where it needs a hand -------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -294,7 +294,7 @@ def mean_before(case):
     return (y if case.ends == "extrapolate" else y[whole[0] : whole[-1] + 1]).mean(0)
 
 
-# Data -----------------------------------------------------------------------------------------------------------------
+# Data ---------------------------------------------------------------------------------------------------------------
 
 
 def scan(case, level, noise):
@@ -328,7 +328,7 @@ DATA = {
 }
 SCALED = {"uint8": {"slope": -0.125, "inter": 300.0}, "int32": {"slope": 1e-5, "inter": -3.0}}
 
-# The table ------------------------------------------------------------------------------------------------------------
+# The table ----------------------------------------------------------------------------------------------------------
 
 FULL = "trans_*,rot_*"
 FEW = (11, 12, 40, 70)  # no two are mirror images in any run below
@@ -353,7 +353,16 @@ def alone():
         yield Case(f"band {n}", **BUTTER, high_pass=0.01, low_pass=0.1, filter_order=n)
     yield Case("wide band", **BUTTER, high_pass=0.001, low_pass=0.2499, rows=300)
     yield Case("narrow band", **BUTTER, high_pass=0.03, low_pass=0.04, rows=300)
-    for columns in ("trans_x", FULL, "csf,white_matter", "csf,csf_again", "csf,constant", "csf,slope", "spike*", "*[!s]"):
+    for columns in (
+        "trans_x",
+        FULL,
+        "csf,white_matter",
+        "csf,csf_again",
+        "csf,constant",
+        "csf,slope",
+        "spike*",
+        "*[!s]",
+    ):
         columns = columns.replace("*[!s]", f"{FULL},csf,white_matter,spike*")
         yield Case(f"confounds {columns}", columns=columns)
     for expand in ("derivatives", "squares", "derivatives,squares"):
@@ -366,7 +375,9 @@ def alone():
         yield Case(f"censored {name}", censored=censored)
         yield Case(f"masked {name}", censored=censored, by="sample-mask")
         for ends in ("extrapolate", "drop"):
-            yield Case(f"band, censored {name}, {ends}", **BUTTER, high_pass=0.01, low_pass=0.1, censored=censored, ends=ends)
+            yield Case(
+                f"band, censored {name}, {ends}", **BUTTER, high_pass=0.01, low_pass=0.1, censored=censored, ends=ends
+            )
     yield Case("censored before", censored=FEW, before=2)
     yield Case("censored after", censored=FEW, after=3)
     yield Case("short pieces", censored=(2, 9, 12, 17, 23, 100, 106, 118), min_segment=5)
@@ -431,7 +442,9 @@ def pairs():
     names, rng = list(FACTORS), np.random.default_rng(5)
     index = [range(len(FACTORS[n])) for n in names]
     cells = lambda row: {(a, row[a], b, row[b]) for a, b in itertools.combinations(range(len(row)), 2)}  # noqa: E731
-    wanted = {(a, i, b, j) for a, b in itertools.combinations(range(len(names)), 2) for i in index[a] for j in index[b]}
+    wanted = {
+        (a, i, b, j) for a, b in itertools.combinations(range(len(names)), 2) for i in index[a] for j in index[b]
+    }
     wanted = {(a, i, b, j) for a, i, b, j in wanted if sensible([FACTORS[names[a]][i], FACTORS[names[b]][j]])}
     count = 0
     while wanted:
@@ -450,7 +463,9 @@ def pairs():
 
 
 # Cases in which nilearn does not say what is right, and why.
-NOT_NILEARN = {"confounds csf,slope": "a confound that is a line leaves rounding noise, which it scales up and removes"}
+NOT_NILEARN = {
+    "confounds csf,slope": "a confound that is a line leaves rounding noise, which it scales up and removes"
+}
 CASES = {case.name: case for case in [*alone(), *pairs()]}
 
 

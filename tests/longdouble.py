@@ -39,11 +39,11 @@ def cosines(rows, tr, high_pass):
     return np.stack([np.cos(PI * k * t / rows) for k in range(1, n + 1)], 1) if n else np.zeros((rows, 0), LD)
 
 
-# Butterworth ----------------------------------------------------------------------------------------------------------
+# Butterworth --------------------------------------------------------------------------------------------------------
 
 
 def sections(order, low_edge, high_edge):
-    """[(b, a)] of a digital Butterworth filter; edges are fractions of the Nyquist frequency, None where there is none.
+    """[(b, a)] of a digital Butterworth filter; edges are parts of the Nyquist frequency, None where there is none.
 
     Analog prototype, frequency transformation, bilinear transformation.
     """
@@ -106,7 +106,7 @@ def butterworth(x, tr, high_pass, low_pass, order):
     return through(made, through(made, x)[::-1])[::-1][n:-n]
 
 
-# Interpolation --------------------------------------------------------------------------------------------------------
+# Interpolation ------------------------------------------------------------------------------------------------------
 
 
 def solve(a, b):
@@ -153,7 +153,7 @@ def interpolated(y, kept):
     return y
 
 
-# All of it ------------------------------------------------------------------------------------------------------------
+# All of it ----------------------------------------------------------------------------------------------------------
 
 
 def independent(x, size):
