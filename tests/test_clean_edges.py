@@ -18,7 +18,7 @@ from oracle import make_run, read_stream, write_stream
     [
         (1e6, 1, "<f4"),
         (2**30, 3, "<i4"),
-        (2**53, 200, "<i8"),
+        (2**51, 200, "<i8"),
         (1e12, 1, "<f8"),
         (1e-30, 1e-33, "<f8"),
         (0, 1e200, "<f8"),
