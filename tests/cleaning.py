@@ -115,7 +115,7 @@ class Case:
             words += ["--ends", self.ends]
         by_condition = self.censored and self.by == "censor"
         if self.columns or by_condition:
-            words += ["--confounds", self.write_table(folder), "--columns", self.columns or "constant"]
+            words += ["--confounds", self.write_table(folder), "--columns", self.columns or "none"]
         for field in ("expand", "missing"):
             if getattr(self, field) != getattr(default, field):
                 words += [f"--{field}", getattr(self, field)]
@@ -151,7 +151,7 @@ class Case:
             x = pd.concat([x, x.diff()], axis=1)
         if "squares" in self.expand:
             x = pd.concat([x, x**2], axis=1)
-        fill = {"start": x.bfill(limit_area="outside"), "zero": x.fillna(0), "mean": x.fillna(x.mean())}
+        fill = {"start": x.bfill(limit_area="outside"), "zero": x.fillna(0), "mean": x.fillna(x[self.kept].mean())}
         return fill[self.missing].to_numpy(float)
 
     @cached_property
