@@ -148,9 +148,9 @@ class Case:
         patterns = [p for p in self.columns.split(",") if p]
         x = self.table[[c for c in self.table if any(fnmatch.fnmatchcase(c, p) for p in patterns)]]
         if "derivatives" in self.expand:
-            x = pd.concat([x, x.diff()], axis=1)
+            x = pd.concat([x, x.diff().add_suffix("_derivative1")], axis=1)
         if "squares" in self.expand:
-            x = pd.concat([x, x**2], axis=1)
+            x = pd.concat([x, (x**2).add_suffix("_power2")], axis=1)
         fill = {"start": x.bfill(limit_area="outside"), "zero": x.fillna(0), "mean": x.fillna(x[self.kept].mean())}
         return fill[self.missing].to_numpy(float)
 

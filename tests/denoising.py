@@ -44,9 +44,14 @@ def denoise(run, data, *options, **head):
     return read_stream(run(*command(*options), stdin=write_stream([made])).out)[0]
 
 
-def fails(run, data, *options, says=(), status=1, **head):
+def fails(run, data, *options, says=(), **head):
+    """An error of the data or of the command line: both are answers to an option that does not fit the data."""
     made = make_run(data, **{"tr": TR, **head})
-    return run.fails(*command(*options), stdin=write_stream([made]), says=says, status=status)
+    done = run.any(*command(*options), stdin=write_stream([made]))
+    assert done.status in (1, 2), f"status {done.status}\n{done.err}"
+    missing = [w for w in says if str(w) not in done.err]
+    assert done.err.startswith("denoise: ") and not missing, f"{missing} not in: {done.err}"
+    return done
 
 
 def reference(data, confounds=None, kept=None, **how):

@@ -175,7 +175,7 @@ def cleaned(values, confounds, kept, how):
     """(cleaned values of the kept rows, number of regressors projected out), in long double.
 
     `how` has tr, order, high_pass, low_pass, filter, filter_order, ends, keep_mean (as the options of denoise).
-    A column of which less than `how.nothing` of its largest value is left is 0.
+    A column is 0 where the root mean square of what is left is less than `how.nothing` of its largest value.
     """
     y, x = np.asarray(values, LD), np.asarray(confounds, LD)
     largest = np.abs(y[kept]).max(0)
@@ -196,7 +196,7 @@ def cleaned(values, confounds, kept, how):
         y, x = (butterworth(a, how.tr, how.high_pass, how.low_pass, how.filter_order)[kept] for a in (y, x))
     basis = independent(x, size)
     y = project(basis, y)
-    y = np.where(np.abs(y).max(0) <= how.nothing * largest, 0, y)
+    y = np.where(np.sqrt((y * y).mean(0)) <= how.nothing * largest, 0, y)
     if how.keep_mean and (how.order >= 0 or (smooth and how.high_pass)):
         y = y + mean
     return y, len(basis)

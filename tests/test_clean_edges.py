@@ -18,8 +18,8 @@ from oracle import make_run, read_stream, write_stream
     [
         (1e6, 1, "<f4"),
         (2**30, 3, "<i4"),
-        (2**51, 200, "<i8"),
-        (1e12, 1, "<f8"),
+        (2**51, 20000, "<i8"),
+        (1e11, 1, "<f8"),
         (1e-30, 1e-33, "<f8"),
         (0, 1e200, "<f8"),
     ],
@@ -248,8 +248,8 @@ def test_steep_filters_stay_exact(run, order, low, high):
 @pytest.mark.parametrize("order", [-1, 0, 1, 5])
 @pytest.mark.parametrize("k", [0, 3])
 def test_as_few_rows_as_can_be(run, tmp_path, order, k):
-    """Kept rows must be more than regressors + order + 1: one more is cleaned, as many are refused."""
-    fewest = k + order + 2
+    """Rows must be more than regressors and trend; confounds are centred, so they take the mean even without a trend."""
+    fewest = k + max(order + 1, 1 if k else 0) + 1
     if fewest < 2:
         return
     for rows in (fewest, fewest + 3):
@@ -312,7 +312,7 @@ def test_hardly_any_volume_left(run, tmp_path, kind, n_left):
     options = ["--filter", kind, "--sample-mask", numbers(tmp_path, kept.astype(int)), "--order", 0]
     how = {"order": 0, "filter": kind}
     if kind == "butterworth":
-        options += ["--low-pass", 0.1, "--filter-order", 1]
+        options += ["--low-pass", 0.1, "--filter-order", 1, "--ends", "extrapolate"]
         how |= {"low_pass": 0.1, "filter_order": 1}
     done = run.any(*command(*options), stdin=write_stream([make_run(scans(), tr=TR)]))
     if n_left < 2:
