@@ -248,7 +248,7 @@ def test_steep_filters_stay_exact(run, order, low, high):
 @pytest.mark.parametrize("order", [-1, 0, 1, 5])
 @pytest.mark.parametrize("k", [0, 3])
 def test_as_few_rows_as_can_be(run, tmp_path, order, k):
-    """Rows must be more than regressors and trend; confounds are centred, so they take the mean even without a trend."""
+    """Rows must be more than regressors and trend; confounds are centred, so they take the mean in any case."""
     fewest = k + max(order + 1, 1 if k else 0) + 1
     if fewest < 2:
         return
