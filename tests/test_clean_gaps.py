@@ -138,6 +138,18 @@ def test_keep_mean_of_scaled_samples(run, options, order):
     np.testing.assert_allclose(got.mean(0), (2.0 * data + 300).mean(0), rtol=1e-3)
 
 
+@pytest.mark.parametrize("censored", [False, True])
+@pytest.mark.parametrize("options", [[], ["--high-pass", 0.02], ["--filter", "butterworth", "--low-pass", 0.1]])
+@pytest.mark.parametrize("keep", [False, True])
+def test_scaled_samples_without_a_trend(run, tmp_path, options, censored, keep):
+    """--order -1: slope and intercept enter all the same."""
+    data = np.rint(scans()).astype("<i2")
+    mask = numbers(tmp_path, [0 if t in (5, 40) and censored else 1 for t in range(ROWS)])
+    options = [*options, "--order", -1, "--sample-mask", mask, *["--keep-mean"] * keep]
+    got = denoise(run, data, *options, slope=2.0, inter=300.0).data
+    close(got, denoise(run, 2.0 * data + 300, *options).data)
+
+
 def test_keep_mean_of_flat_voxels_is_their_mean(run):
     data = scans()
     data[:, 3] = 700
