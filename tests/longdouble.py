@@ -9,7 +9,7 @@ import numpy as np
 LD = np.longdouble
 PI = LD("3.14159265358979323846264338327950288")
 NOTHING = 1e-12  # of a confound's own size: what is left of it is rounding
-DEPENDENT = 1e-13  # of a confound's length: what the others leave of it is rounding
+DEPENDENT = 1e-12  # of a confound's length: what the others leave of it is rounding
 
 
 def norm(x):
