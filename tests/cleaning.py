@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import longdouble
+import nibabel as nib
 import numpy as np
 import pandas as pd
 from oracle import make_run, read_stream, write_stream
@@ -160,8 +161,8 @@ class Case:
         y, regressors = longdouble.cleaned(self.values, self.confounds, self.kept, self)
         return standardised(y, self.then), regressors
 
-    def nilearn(self, precise=True):
-        """nilearn's values. `precise=False`: as it computes on what is stored, in float32 for most samples."""
+    def nilearn(self, as_it_is=False):
+        """nilearn's values, in double and mended where it has to be; or from the samples as stored, and unmended."""
         from nilearn import signal
 
         filters = {"cosine": "cosine" if self.high_pass else False, "butterworth": "butterworth"}
@@ -172,8 +173,10 @@ class Case:
             how |= {"sample_mask": np.flatnonzero(self.kept), "extrapolate": self.ends == "extrapolate"}
         if self.confounds.size:
             how["confounds"] = self.confounds.copy()
-        y = self.values.copy() if precise else self.run.data.copy()
-        with mended(self), warnings.catch_warnings():
+        y = self.values
+        if as_it_is and not self.mends:
+            y = self.run.data.copy()
+        with warnings.catch_warnings(), contextlib.nullcontext() if as_it_is else mended(self):
             warnings.simplefilter("ignore")
             got = signal.clean(y, detrend=self.order >= 0, standardize=self.then or None, t_r=self.tr, **how)
             if self.keep_mean and not self.then and (self.order >= 0 or (self.smooth and self.high_pass)):
@@ -241,7 +244,7 @@ def standardised(y, how):
     return left / np.where(std == 0, 1, std)
 
 
-# nilearn, where it needs a hand -------------------------------------------------------------------------------------
+# nilearn, where it needs a hand ---------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -294,7 +297,7 @@ def mean_before(case):
     return (y if case.ends == "extrapolate" else y[whole[0] : whole[-1] + 1]).mean(0)
 
 
-# Data ---------------------------------------------------------------------------------------------------------------
+# Data -----------------------------------------------------------------------------------------------------------
 
 
 def scan(case, level, noise):
@@ -328,7 +331,7 @@ DATA = {
 }
 SCALED = {"uint8": {"slope": -0.125, "inter": 300.0}, "int32": {"slope": 1e-5, "inter": -3.0}}
 
-# The table ----------------------------------------------------------------------------------------------------------
+# The table ------------------------------------------------------------------------------------------------------
 
 FULL = "trans_*,rot_*"
 FEW = (11, 12, 40, 70)  # no two are mirror images in any run below
@@ -467,6 +470,58 @@ NOT_NILEARN = {
     "confounds csf,slope": "a confound that is a line leaves rounding noise, which it scales up and removes"
 }
 CASES = {case.name: case for case in [*alone(), *pairs()]}
+
+
+# Real scans -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scan(Case):
+    """A case on a run of the Haxby data; the confounds are its own strongest components."""
+
+    path: str = ""
+    mask: str = ""
+
+    @cached_property
+    def inside(self):
+        mask = np.asarray(nib.load(self.mask).dataobj) > 0
+        return np.ascontiguousarray(np.asarray(nib.load(self.path).dataobj)[mask].T), mask.shape
+
+    @cached_property
+    def run(self):
+        data, dims = self.inside
+        return make_run(data, tr=self.tr, dims=list(dims))
+
+    @cached_property
+    def table(self):
+        """In the place of motion, components; of csf, the mean; of displacement, the change from volume to volume."""
+        data = self.inside[0].astype(float)
+        table = pd.DataFrame(np.linalg.svd(data - data.mean(0), full_matrices=False)[0][:, :6], columns=MOTION)
+        table["csf"] = data.mean(1)
+        changes = np.r_[np.nan, np.sqrt((np.diff(data, axis=0) ** 2).mean(1))]
+        table["framewise_displacement"] = changes / np.nanquantile(changes, 0.95) / 2
+        return table
+
+
+SCAN_SETTINGS = {
+    "lines": {},
+    "cosines and components": {"high_pass": 1 / 128, "columns": FULL},
+    "band and components": {**BUTTER, "high_pass": 0.01, "low_pass": 0.1, "columns": FULL, "expand": "derivatives"},
+    "cut, 28 confounds": {"columns": f"{FULL},csf", "expand": "derivatives,squares", "high_pass": 0.01},
+    "cut, band": {**BUTTER, "high_pass": 0.01, "low_pass": 0.1, "columns": FULL, "ends": "drop"},
+    "percent": {"high_pass": 1 / 128, "keep_mean": True, "then": "psc"},
+}
+
+
+def scans(folder, *settings):
+    """Each setting (all of them, or those named) on each run of the Haxby data."""
+    for path in sorted(folder.glob("*_bold.nii.gz")):
+        where = {"path": str(path), "mask": str(folder / "sub-01_mask.nii.gz"), "tr": 2.5}
+        changes = Scan("", **where).table["framewise_displacement"]
+        for name in settings or SCAN_SETTINGS:
+            how = {"then": "zscore_sample" if "band" in name else "", **SCAN_SETTINGS[name]}
+            cut = tuple(int(t) for t in np.flatnonzero(changes > 0.5)) if "cut" in name else ()
+            yield Scan(f"{path.name[26:32]}, {name}", **where, censored=cut, **how)
 
 
 def difference(got, wanted):
