@@ -9,7 +9,7 @@ import fnmatch
 import itertools
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import longdouble
 import nibabel as nib
@@ -482,25 +482,29 @@ class Scan(Case):
     path: str = ""
     mask: str = ""
 
-    @cached_property
-    def inside(self):
-        mask = np.asarray(nib.load(self.mask).dataobj) > 0
-        return np.ascontiguousarray(np.asarray(nib.load(self.path).dataobj)[mask].T), mask.shape
-
-    @cached_property
+    @property
     def run(self):
-        data, dims = self.inside
+        data, dims, _ = inside(self.path, self.mask)
         return make_run(data, tr=self.tr, dims=list(dims))
 
-    @cached_property
+    @property
     def table(self):
-        """In the place of motion, components; of csf, the mean; of displacement, the change from volume to volume."""
-        data = self.inside[0].astype(float)
-        table = pd.DataFrame(np.linalg.svd(data - data.mean(0), full_matrices=False)[0][:, :6], columns=MOTION)
-        table["csf"] = data.mean(1)
-        changes = np.r_[np.nan, np.sqrt((np.diff(data, axis=0) ** 2).mean(1))]
-        table["framewise_displacement"] = changes / np.nanquantile(changes, 0.95) / 2
-        return table
+        return inside(self.path, self.mask)[2]
+
+
+@lru_cache(maxsize=2)
+def inside(path, mask):
+    """Samples in the mask, its shape, and a table: in the place of motion, the scan's strongest components; of csf, the
+    mean; of displacement, the change from volume to volume.
+    """
+    mask = np.asarray(nib.load(mask).dataobj) > 0
+    samples = np.ascontiguousarray(np.asarray(nib.load(path).dataobj)[mask].T)
+    data = samples.astype(float)
+    table = pd.DataFrame(np.linalg.svd(data - data.mean(0), full_matrices=False)[0][:, :6], columns=MOTION)
+    table["csf"] = data.mean(1)
+    changes = np.r_[np.nan, np.sqrt((np.diff(data, axis=0) ** 2).mean(1))]
+    table["framewise_displacement"] = changes / np.nanquantile(changes, 0.95) / 2
+    return samples, mask.shape, table
 
 
 SCAN_SETTINGS = {
@@ -513,12 +517,12 @@ SCAN_SETTINGS = {
 }
 
 
-def scans(folder, *settings):
-    """Each setting (all of them, or those named) on each run of the Haxby data."""
-    for path in sorted(folder.glob("*_bold.nii.gz")):
+def scans(folder, runs="run-*", settings=tuple(SCAN_SETTINGS)):
+    """Each setting on each run of the Haxby data."""
+    for path in sorted(folder.glob(f"*_{runs}_bold.nii.gz")):
         where = {"path": str(path), "mask": str(folder / "sub-01_mask.nii.gz"), "tr": 2.5}
         changes = Scan("", **where).table["framewise_displacement"]
-        for name in settings or SCAN_SETTINGS:
+        for name in settings:
             how = {"then": "zscore_sample" if "band" in name else "", **SCAN_SETTINGS[name]}
             cut = tuple(int(t) for t in np.flatnonzero(changes > 0.5)) if "cut" in name else ()
             yield Scan(f"{path.name[26:32]}, {name}", **where, censored=cut, **how)
