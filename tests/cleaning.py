@@ -494,7 +494,7 @@ class Scan(Case):
 
 @lru_cache(maxsize=2)
 def inside(path, mask):
-    """Samples in the mask, its shape, and a table: in the place of motion, the scan's strongest components; of csf, the
+    """Samples in the mask, its shape, and a table: in place of motion, the scan's strongest components; of csf, the
     mean; of displacement, the change from volume to volume.
     """
     mask = np.asarray(nib.load(mask).dataobj) > 0
