@@ -185,45 +185,48 @@ def roi_rows(run, folder):
 TEXT = """\
 # Fidelity
 
-How far the programs are from other people's software, measured by `make fidelity` on generated data and, where they are
-there, on real ones. The tests assert bounds on the same cases; this page tells the distances. All figures are the largest
-over all cases. They may differ a little from machine to machine, as the witnesses' linear algebra does.
+How far the programs are from other people's software, measured by `make fidelity` on generated data and, where they
+are there, on real ones. The tests assert bounds on the same cases; this page tells the distances. All figures are
+the largest over all cases. They may differ a little from machine to machine, as the witnesses' linear algebra does.
 
-Witnesses: nilearn {nilearn}, nibabel {nibabel}, scipy {scipy}, numpy {numpy}, and `tests/longdouble.py`, which is the cleaning in long
-double (64 bits of mantissa), from textbook formulas.
+Witnesses: nilearn {nilearn}, nibabel {nibabel}, scipy {scipy}, numpy {numpy}, and `tests/longdouble.py`, which is
+the cleaning in long double (64 bits of mantissa), from textbook formulas.
 
 ## Cleaning: denoise, zscore
 
-Against `nilearn.signal.clean`, in double, and against long double. Each option stands alone in some cases; in the others it is
-combined, so that every two values of two options meet at least once. A case counts in the row of every option that it uses.
+Against `nilearn.signal.clean`, in double, and against long double. Each option stands alone in some cases; in the
+others it is combined, so that every two values of two options meet at least once. A case counts in the row of every
+option that it uses.
 
-"Relative" is relative to the standard deviation of the column as it should be, about its mean: beside a mean of 1000, any error
-would look small. Samples in float64 but for the last column. There they are float32, and the figure is how far they are off beyond the one rounding
-that storing costs (2^-24 of the value). The largest figures come from data with fluctuations of 1e-7 of their level, of which double itself
-leaves nine digits, and from nearly dependent regressors.
+"Relative" is relative to the standard deviation of the column as it should be, about its mean: beside a mean of
+1000, any error would look small. Samples in float64 but for the last column. There they are float32, and the figure
+is how far they are off beyond the one rounding that storing costs (2^-24 of the value). The largest figures come
+from data with fluctuations of 1e-7 of their level, of which double itself leaves nine digits, and from nearly
+dependent regressors.
 
 {cleaning}
 
-On the Haxby scans (12 runs, 530 voxels, 121 volumes; see `tests/cleaning.py` for the settings). Long double is asked for the first run alone, and
-float32 is compared with nilearn:
+On the Haxby scans (12 runs, 530 voxels, 121 volumes; see `tests/cleaning.py` for the settings). Long double is
+asked for the first run alone, and float32 is compared with nilearn:
 
 {scans}
 
 ### Where nilearn is not the judge
 
-nilearn detrends with lines alone; for other orders its detrending is replaced by numpy's least squares. In the following cases nilearn 0.13.1 as
-it is comes to other results, by the figures in the table (relative, from long double). In the first two it is compared after the
-line in question has been mended (`tests/cleaning.py`, `mended`); in the third, long double alone decides.
+nilearn detrends with lines alone; for other orders its detrending is replaced by numpy's least squares. In the
+following cases nilearn 0.13.1 as it is comes to other results, by the figures in the table (relative, from long
+double). In the first two it is compared after the line in question has been mended (`tests/cleaning.py`, `mended`);
+in the third, long double alone decides.
 
 {asitis}
 
-Volumes that are censored in the middle of a run are passed over by the polynomial's time, as nilearn does it: its time is the number of the row among
-those that are there. With Butterworth all volumes are there.
+Volumes that are censored in the middle of a run are passed over by the polynomial's time, as nilearn does it: its
+time is the number of the row among those that are there. With Butterworth all volumes are there.
 
 ## Data moved in time: hrfshift --shift
 
-A case is a sample. Relative to the column's standard deviation. The last six rows are no error of arithmetic: they tell how well each method knows what
-lies between two volumes.
+A case is a sample. Relative to the column's standard deviation. The last six rows are no error of arithmetic: they
+tell how well each method knows what lies between two volumes.
 
 {shift}
 
@@ -238,6 +241,7 @@ A case is a file. Against nibabel's `get_fdata`, which is in double: integers be
 Against numpy's conditions on the same volumes, voxels by index and samples bit by bit.
 
 {roi}
+
 """
 
 
