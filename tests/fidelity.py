@@ -1,6 +1,6 @@
 """Writes docs/fidelity.md: how far the programs are from each witness, measured here and now (`make fidelity`).
 
-The cases are those of the tests: cleaning.py, shifting.py, niftiwitness.py, and masks made here.
+The cases are those of the tests: cleaning.py, shifting.py, niftiwitness.py and fidelity_rois.py.
 """
 
 import sys
@@ -9,14 +9,14 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import fidelity_rois
 import nibabel as nib
 import niftiwitness
 import numpy as np
 import scipy
 import shifting
 from cleaning import CASES, NOT_NILEARN, difference, scans
-from conftest import ROOT, SHARED, Runner, bold, write_nifti
-from oracle import read_stream
+from conftest import ROOT, SHARED, Runner
 
 PAGE = ROOT / "docs/fidelity.md"
 
@@ -135,51 +135,6 @@ def far_off(case):
         return np.inf  # other rows than those that were kept, or an error
 
 
-# ROIs ---------------------------------------------------------------------------------------------------------------
-
-
-def roi_rows(run, folder):
-    """Masks by condition against numpy: the voxels chosen, and their samples. A difference is a voxel or a count."""
-    rng, shape = np.random.default_rng(8), (7, 6, 5)
-    data = bold(shape)
-    source = write_nifti(folder / "scan.nii.gz", data)
-    run("nifti2h5", "-q", source, folder / "scan.npys")
-    volumes = {
-        "labels": rng.integers(0, 6, shape).astype("<i2"),
-        "statistic": rng.normal(0, 1, shape).astype("<f4"),
-        "mask": (rng.random(shape) < 0.6).astype("|u1"),
-    }
-    volumes["statistic"].flat[::11] = np.nan
-    path = {name: write_nifti(folder / f"{name}.nii.gz", v) for name, v in volumes.items()}
-    labels, statistic, mask = volumes["labels"], volumes["statistic"], volumes["mask"] > 0
-    some = {
-        "--roi, labels": (["--roi", f"{path['labels']} = 1-3"], np.isin(labels, [1, 2, 3])),
-        "--roi, thresholds": (["--roi", f"{path['statistic']} > 0.2"], statistic > 0.2),
-        "--roi !=": (["--roi", f"{path['labels']} != 0,4"], ~np.isin(labels, [0, 4])),
-        "--minus": (["--roi", path["mask"], "--minus", f"{path['labels']} = 2"], mask & (labels != 2)),
-        "--where": (["--roi", path["mask"], "--where", f"{path['statistic']} <= 0"], mask & (statistic <= 0)),
-        "all three": (
-            [
-                "--roi",
-                f"{path['labels']} >= 1",
-                "--minus",
-                f"{path['labels']} = 5",
-                "--where",
-                f"{path['statistic']} >= -1",
-            ],
-            (labels >= 1) & (labels != 5) & (statistic >= -1),
-        ),
-    }
-    rows = []
-    for name, (words, wanted) in some.items():
-        (got,) = read_stream(run("applymask", *words, folder / "scan.npys", "-").out)
-        voxels = np.flatnonzero(wanted.reshape(-1))
-        wrong = len(np.setxor1d(got.voxels, voxels))
-        same = wrong == 0 and np.array_equal(got.data, data[wanted].T)
-        rows.append((name, len(voxels), wrong, 0 if same else 1))
-    return rows
-
-
 # The page -----------------------------------------------------------------------------------------------------------
 
 TEXT = """\
@@ -236,9 +191,10 @@ A case is a file. Against nibabel's `get_fdata`, which is in double: integers be
 
 {nifti}
 
-## ROIs: applymask
+## ROIs: applymask, boldinfo
 
-Against numpy's conditions on the same volumes, voxels by index and samples bit by bit.
+Against numpy's conditions on what nibabel reads of the same volumes. A case is a mask, or a volume that boldinfo
+describes; a voxel that is chosen wrongly counts as infinitely different.
 
 {roi}
 
@@ -248,10 +204,7 @@ Against numpy's conditions on the same volumes, voxels by index and samples bit 
 def page(run, folder):
     import nilearn
 
-    reading = [*niftiwitness.witness(run, folder), *niftiwitness.list_witness(run, folder)]
-    reading += niftiwitness.header_witness(run, folder)
-    if (SHARED / "conformance").is_dir():
-        reading += niftiwitness.conformance(run, folder, SHARED)
+    reading = niftiwitness.rows(run, folder, SHARED if SHARED.is_dir() else None)
     plain = lambda rows: [(n, c, figure(a), figure(r)) for n, c, a, r in rows]  # noqa: E731
     head = ["what", "cases", "absolute", "relative"]
     return TEXT.format(
@@ -266,7 +219,7 @@ def page(run, folder):
         ),
         shift=table(head, plain(shifting.fidelity(run))),
         nifti=table(head, plain(reading)),
-        roi=table(["options", "voxels", "wrong voxels", "wrong samples"], roi_rows(run, folder)),
+        roi=table(head, plain(fidelity_rois.rois(run, folder))),
     )
 
 

@@ -7,12 +7,9 @@ of 1e-7 of their level, of which double itself leaves 9 digits). Samples in floa
 value) further away. A step that keeps the mean should hand on float64 to zscore; the chains here do.
 """
 
-import json
-
 import numpy as np
 import pytest
-from cleaning import CASES, NOT_NILEARN, SCAN_SETTINGS, Case, difference, scans
-from oracle import read_stream, write_stream
+from cleaning import CASES, NOT_NILEARN, SCAN_SETTINGS, difference, scans
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 NAMES = list(CASES)
@@ -59,86 +56,3 @@ def test_real_scans(run, tmp_path, shared, name):
         stored = case.through(run, tmp_path, "float32").data
         assert (np.abs(stored - wanted) <= 1e-5 * wanted.std(0) + 2.0**-24 * np.abs(wanted)).all()
         assert got.head["rows"] == case.rows - len(case.censored) and (len(case.censored) > 0) == ("cut" in name)
-
-
-# nilearn's load_confounds reads the table, signal.clean uses it; denoise does both.
-STRATEGIES = {
-    "24 motion, cosines": (
-        {"strategy": ("motion", "high_pass"), "motion": "full"},
-        ["--columns", "trans_*,rot_*,cosine*"],
-    ),
-    "36 parameters": (
-        {
-            "strategy": ("motion", "wm_csf", "global_signal"),
-            "motion": "full",
-            "wm_csf": "full",
-            "global_signal": "full",
-        },
-        ["--columns", "trans_*,rot_*,csf*,white_matter*,global_signal*"],
-    ),
-    "scrubbed": (
-        {
-            "strategy": ("motion", "scrub"),
-            "motion": "basic",
-            "scrub": 5,
-            "fd_threshold": 0.5,
-            "std_dvars_threshold": 1.5,
-        },
-        ["--columns", "trans_?,rot_?", "--censor", "framewise_displacement > 0.5", "--censor", "std_dvars > 1.5"]
-        + ["--min-segment", 5],
-    ),
-    "basic motion, the rest made by denoise": (
-        {"strategy": ("motion",), "motion": "full"},
-        ["--columns", "trans_?,rot_?", "--expand", "derivatives,squares"],
-    ),
-}
-FILTERS = {
-    "no filter": ({"filter": False}, []),
-    "band": (
-        {"filter": "butterworth", "high_pass": 0.01, "low_pass": 0.1},
-        ["--filter", "butterworth", "--high-pass", 0.01, "--low-pass", 0.1],
-    ),
-}
-
-
-def fmriprep(folder, case):
-    """A confounds table with all that load_confounds asks for, beside a run that it looks up the table by."""
-    table = case.table[
-        [c for c in case.table if c.startswith(("trans", "rot", "csf", "white")) and "again" not in c]
-    ].copy()
-    table["global_signal"] = 9e3 + 4 * case.table["late"].fillna(5)
-    for name in list(table):
-        table[f"{name}_derivative1"] = table[name].diff()
-        table[f"{name}_power2"] = table[name] ** 2
-        table[f"{name}_derivative1_power2"] = table[f"{name}_derivative1"] ** 2
-    t = (np.arange(case.rows) + 0.5) * np.pi / case.rows
-    for k in range(3):
-        table[f"cosine{k:02d}"] = np.cos((k + 1) * t)
-    table["framewise_displacement"] = case.table["framewise_displacement"]
-    table["std_dvars"] = np.r_[np.nan, np.random.default_rng(4).uniform(0.8, 1.45, case.rows - 1)]
-    table.loc[[30, 77], "std_dvars"] = 1.6
-    base = folder / "sub-01_task-rest_desc-confounds_timeseries"
-    table.to_csv(f"{base}.tsv", sep="\t", na_rep="n/a", index=False, float_format=lambda x: repr(float(x)))
-    base.with_suffix(".json").write_text(json.dumps({}))
-    image = folder / "sub-01_task-rest_space-T1w_desc-preproc_bold.nii.gz"
-    image.touch()
-    return base.with_suffix(".tsv"), image
-
-
-@pytest.mark.parametrize("filtered", FILTERS)
-@pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
-def test_fmriprep_tables_as_nilearn_loads_them(run, tmp_path, strategy, filtered):
-    from nilearn.interfaces.fmriprep import load_confounds
-    from nilearn.signal import clean
-
-    case = Case("fmriprep", censored=(10, 11, 33, 40, 62), data="float64")
-    tsv, image = fmriprep(tmp_path, case)
-    (loading, columns), (cleaning, filter_) = STRATEGIES[strategy], FILTERS[filtered]
-    confounds, mask = load_confounds(str(image), **loading)
-    wanted = clean(case.values, standardize=None, t_r=case.tr, confounds=confounds, sample_mask=mask, **cleaning)
-    words = ["--confounds", tsv, *columns, *filter_, "--dtype", "float64", "-", "-"]
-    (got,) = read_stream(run("denoise", *words, stdin=write_stream([case.run])).out)
-    assert (mask is None) == ("scrub" not in strategy)
-    assert got.head["rows"] == (case.rows if mask is None else len(mask))
-    assert difference(got.data, wanted)[1] < 1e-8
