@@ -201,27 +201,37 @@ class Case:
 
     @property
     def used(self):
-        """The options that this case turns on, by the names that the table of fidelity has."""
-        yes = {
-            f"--order {self.order}": self.order != 1,
-            "--high-pass, cosine": self.high_pass and not self.smooth,
-            "--high-pass, Butterworth": self.smooth and self.high_pass and not self.low_pass,
-            "--low-pass, Butterworth": self.smooth and self.low_pass and not self.high_pass,
-            "--high-pass --low-pass, Butterworth": self.smooth and self.high_pass and self.low_pass,
-            "--filter-order": self.smooth and self.filter_order != 5,
-            "--confounds": self.columns,
-            "--expand": self.expand,
-            "--missing": any(c in self.columns for c in ("late", "gaps", "framewise")),
-            "--censor": self.censored and self.by == "censor",
-            "--sample-mask": self.censored and self.by == "sample-mask",
-            "--censor-before, --censor-after": self.before or self.after,
-            "--min-segment": self.min_segment,
-            f"--ends {self.ends}": self.smooth and self.censored and not (self.kept[0] and self.kept[-1]),
-            "--keep-mean": self.keep_mean,
-            "--nonfinite zero": self.nonfinite,
-            f"zscore: {self.then}": self.then,
+        """{option: does this case turn it on?}, by the names that docs/fidelity.md has, in its order."""
+        high, low = bool(self.high_pass), bool(self.low_pass)
+        outer = self.smooth and bool(self.censored) and not (self.kept[0] and self.kept[-1])
+        return {
+            "`--nonfinite zero`": bool(self.nonfinite),
+            "`--order` -1": self.order == -1,
+            "`--order` 0": self.order == 0,
+            "`--order` 1": self.order == 1,
+            "`--order` 2 to 20": self.order > 1,
+            "`--high-pass`, cosine": high and not self.smooth,
+            "`--high-pass`, Butterworth": self.smooth and high and not low,
+            "`--low-pass`, Butterworth": self.smooth and low and not high,
+            "`--high-pass --low-pass`, Butterworth": self.smooth and high and low,
+            "`--filter-order`": self.smooth and self.filter_order != 5,
+            "`--confounds --columns`": bool(self.columns),
+            "`--expand`": bool(self.expand),
+            "`--missing`": any(c in self.columns for c in ("late", "gaps", "framewise")) or "deriv" in self.expand,
+            "`--censor`": bool(self.censored) and self.by == "censor",
+            "`--sample-mask`": bool(self.censored) and self.by == "sample-mask",
+            "`--censor-before --censor-after`": bool(self.before or self.after),
+            "`--min-segment`": self.min_segment > 0,
+            "`--ends extrapolate`": outer and self.ends == "extrapolate",
+            "`--ends drop`": outer and self.ends == "drop",
+            "`--keep-mean`": self.keep_mean,
+            **{f"zscore: {how}": self.then == how for how in ("zscore_sample", "zscore", "psc")},
         }
-        return [name for name, is_on in yes.items() if is_on]
+
+    @property
+    def by_itself(self):
+        """Made to show one option, with what that needs; otherwise one of the combinations."""
+        return not self.name.startswith("pairs")
 
     # The programs -----------------------------------------------------------------------------------------------
 
