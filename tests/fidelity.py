@@ -67,13 +67,13 @@ def measure(run, case, folder, with_exact=True):
 
 
 def cleaning_rows(run, folder):
-    """[(option, cases alone, in combinations, worst)], first of made-up data."""
+    """{option: what was measured} on made-up data."""
     rows = defaultdict(Measured)
     for case in CASES.values():
-        found, used = measure(run, case, folder), case.used
-        for name in used or ["detrending of order 1, samples of every type"]:
-            rows[name].add(len(used) < 2, found)
-    return rows
+        found = measure(run, case, folder)
+        for name in (name for name, is_on in case.used.items() if is_on):
+            rows[name].add(case.by_itself, found)
+    return {name: rows[name] for name in case.used}
 
 
 def scan_rows(run, folder):
@@ -96,7 +96,7 @@ COLUMNS = {
 def cleaning_table(rows, counted):
     def line(name, m):
         counts = [m.alone, m.together] if len(counted) == 2 else [m.alone + m.together]
-        return [f"`{name}`" if name.startswith("--") else name, *counts, *(figure(m.worst[k]) for k in COLUMNS)]
+        return [name, *counts, *(figure(m.worst[k]) for k in COLUMNS)]
 
     return table(["option", *counted, *COLUMNS.values()], [line(*item) for item in rows.items()])
 
@@ -116,11 +116,9 @@ def as_it_is():
     rows.append(
         ("a confound that is a line: its rounding noise is scaled up and taken out", len(found), *span(found))
     )
-    plain = [
-        c for c in CASES.values() if not c.mends and c.run.data.dtype.kind in "iu" or c.data.startswith("float32")
-    ]
-    found = [far_off(c) for c in plain if not c.mends and c.name not in NOT_NILEARN and c.data != "float32 holes"]
-    rows.append(("samples in float32 or short integers, which nilearn cleans in float32", len(found), *span(found)))
+    stored = [c for c in CASES.values() if c.data in ("int16", "float32") and not c.mends]
+    found = [far_off(c) for c in stored if c.name not in NOT_NILEARN]
+    rows.append(("samples that are int16 or float32, which nilearn cleans in float32", len(found), *span(found)))
     return rows
 
 
@@ -149,9 +147,9 @@ the cleaning in long double (64 bits of mantissa), from textbook formulas.
 
 ## Cleaning: denoise, zscore
 
-Against `nilearn.signal.clean`, in double, and against long double. Each option stands alone in some cases; in the
-others it is combined, so that every two values of two options meet at least once. A case counts in the row of every
-option that it uses.
+Against `nilearn.signal.clean`, in double, and against long double. Some cases show one option, with what it needs; in
+the others every two values of two options meet at least once. A case counts in the row of every option that it
+uses.
 
 "Relative" is relative to the standard deviation of the column as it should be, about its mean: beside a mean of
 1000, any error would look small. Samples in float64 but for the last column. There they are float32, and the figure
@@ -212,7 +210,7 @@ def page(run, folder):
         nibabel=nib.__version__,
         scipy=scipy.__version__,
         numpy=np.__version__,
-        cleaning=cleaning_table(cleaning_rows(run, folder), ["alone", "combined"]),
+        cleaning=cleaning_table(cleaning_rows(run, folder), ["by itself", "combined"]),
         scans=cleaning_table(scan_rows(run, folder), ["runs"]),
         asitis=table(
             ["where", "cases", "least", "most"], [(w, n, figure(a), figure(b)) for w, n, a, b in as_it_is()]

@@ -7,9 +7,12 @@ of 1e-7 of their level, of which double itself leaves 9 digits). Samples in floa
 value) further away. A step that keeps the mean should hand on float64 to zscore; the chains here do.
 """
 
+import re
+
 import numpy as np
 import pytest
 from cleaning import CASES, NOT_NILEARN, SCAN_SETTINGS, difference, scans
+from conftest import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 NAMES = list(CASES)
@@ -56,3 +59,15 @@ def test_real_scans(run, tmp_path, shared, name):
         stored = case.through(run, tmp_path, "float32").data
         assert (np.abs(stored - wanted) <= 1e-5 * wanted.std(0) + 2.0**-24 * np.abs(wanted)).all()
         assert got.head["rows"] == case.rows - len(case.censored) and (len(case.censored) > 0) == ("cut" in name)
+
+
+def test_the_page_about_fidelity_is_of_these_cases():
+    """docs/fidelity.md has a row of every option with as many cases as there are now; `make fidelity` writes it."""
+    page = (ROOT / "docs/fidelity.md").read_text()
+    for name in next(iter(CASES.values())).used:
+        row = re.search(rf"^\| {re.escape(name)} \| (\d+) \| (\d+) \| (.*) \|$", page, re.M)
+        assert row, f"no row of {name}; run make fidelity"
+        on = [case.by_itself for case in CASES.values() if case.used[name]]
+        assert (int(row[1]), int(row[2])) == (sum(on), len(on) - sum(on)), f"{name}: run make fidelity"
+        _, *relative = map(float, row[3].split(" | "))
+        assert max(relative) < 1e-6, name
