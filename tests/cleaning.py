@@ -203,7 +203,7 @@ class Case:
     def used(self):
         """{option: does this case turn it on?}, by the names that docs/fidelity.md has, in its order.
 
-        Cases with tiny fluctuations stand in a row of their own: double's rounding of the level is all that they show.
+        Cases with tiny fluctuations stand in a row of their own: rounding of their level is all that they show.
         """
         tiny = self.data == "float64 tiny"
         used = {name: is_on and not tiny for name, is_on in self.turned_on.items()}
