@@ -23,7 +23,6 @@ format: $(VENV)/ready ## Format all sources
 	$(VENV)/bin/clang-format -i $(C_FILES)
 	$(VENV)/bin/ruff format -q . && $(VENV)/bin/ruff check -q --fix .
 	$(VENV)/bin/snakefmt Snakefile rules/*.smk
-	$(VENV)/bin/snakefmt -q Snakefile rules/*.smk
 
 .PHONY: fidelity
 fidelity: all $(VENV)/ready ## Measure how far results are from nilearn, scipy, nibabel and long double: docs/fidelity.md
