@@ -12,17 +12,13 @@ static const char *absent = "zero", *store = "deflate";
 static int64_t threads;
 
 static const struct cli_option options[] = {
-    {"roi", 'r', CLI_LIST, &masks.files, "FILE",
-     "Mask: a NIfTI volume (> 0 selects, or the values of --labels), or a .npy array, boolean or integer, of shape "
-     "(X, Y, Z) or flat in C order.",
+    {"roi", 'r', CLI_LIST, &masks.files, "SPEC",
+     "Keep these voxels. SPEC is a FILE, of which values above 0 select, or 'FILE OP VALUE' with blanks around OP, "
+     "one "
+     "of = != > >= < <=; for = and != VALUE may be a list of numbers, ranges and names, such as V1v,V1d. FILE is a "
+     "NIfTI volume or a .npy array of shape (X, Y, Z), or flat in C order.",
      0, 0, NULL, false},
-    {"labels", 'l', CLI_STRING, &masks.labels, "LIST", "Values that select, such as 1,3-5 or, with --table, V1v,V1d.",
-     0, 0, NULL, false},
-    {"table", 't', CLI_STRING, &masks.table, "FILE",
-     "Names of the values: a FreeSurfer colour table (.ctab), a BIDS _dseg.tsv, or lines \"number name\".", 0, 0,
-     NULL, false},
-    {"combine", 'c', CLI_CHOICE, &masks.combine, NULL, "How several --roi go together.", 0, 0, "union|intersection",
-     false},
+    CLI_MASK_OPTIONS(masks, "roi"),
     {"absent", 'a', CLI_CHOICE, &absent, NULL,
      "ROI voxels that the series does not hold: zero fills them with 0 where the series knows that they are 0 "
      "throughout "
@@ -36,17 +32,20 @@ static const struct cli_option options[] = {
 static const struct cli_program program = {
     .name = "applymask",
     .purpose = "Keep the voxels of a region of interest",
-    .usage = "--roi FILE [OPTIONS] INPUT... OUTPUT",
+    .usage = "--roi SPEC [OPTIONS] INPUT... OUTPUT",
     .description =
         "Keeps those columns of a series whose voxels lie in the ROI, in C order of (x, y, z): the order of "
-        "numpy's data[mask]. Only the tiles that hold ROI voxels are read and inflated. Several inputs are taken "
-        "one after the other, as one series. The ROI's grid must be the series' grid.\n"
+        "numpy's data[mask]. The ROI is the union (or, with --combine, the intersection) of all --roi, less what any "
+        "--minus selects, where all --where hold. Only the tiles that hold ROI voxels are read and inflated. Several "
+        "inputs are taken one after the other, as one series. The ROI's grid must be the series' grid.\n"
         "\nINPUT and OUTPUT are series files (.h5), tile streams in files (.npys), or \"-\" for a stream "
         "on a pipe.",
     .options = options,
     .examples = "  applymask --roi roi/nsdgeneral.nii.gz session_*.h5 - | detrend - - | zscore - - | concat - "
                 "nsdgeneral.fmri.npy\n"
                 "  applymask --roi prf-visualrois.nii.gz --labels 1,2 session_01.h5 v1.h5\n"
+                "  applymask --roi 'sub-01_dseg.nii.gz = V1v,V1d' --where 'ncsnr.nii.gz > 0.2' session_01.h5 v1.h5\n"
+                "  applymask --roi nsdgeneral.nii.gz --minus 'prf-visualrois.nii.gz = 1-7' session_01.h5 higher.h5\n"
                 "  applymask --roi a.nii.gz --roi b.npy --combine intersection session_01.h5 ab.h5\n",
     .min_args = 2,
     .max_args = 1000000,
@@ -55,11 +54,11 @@ static const struct cli_program program = {
 /* A sink that keeps the ROI's columns and passes them on to another sink. */
 struct cut {
     struct bm_sink base;
+    const struct cli *cli;
     struct bm_source *src;
     struct bm_sink *out;
-    struct bm_grid grid; /* of the ROI, once known */
-    int64_t *roi;        /* all ROI voxels */
-    size_t nroi, absent;
+    struct cli_mask roi; /* once known */
+    size_t absent;
     struct bm_run run;     /* as passed on */
     size_t *map;           /* input column of each output column, ascending but for BM_NO_COLUMN */
     bool *want;            /* input tiles that hold any of them */
@@ -70,11 +69,19 @@ struct cut {
 
 static int read_roi(struct cut *c, const struct bm_run *run, struct bm_error *err)
 {
-    if (c->roi && bm_grid_same(&c->grid, &run->grid))
+    if (c->roi.voxels && bm_grid_same(&c->roi.grid, &run->grid))
         return 0;
-    free(c->roi);
-    c->roi = NULL;
-    return cli_masks_read(&masks, &run->grid, &c->grid, &c->roi, &c->nroi, err);
+    cli_mask_clear(&c->roi);
+    return cli_mask_read(&masks, &run->grid, &c->roi, err);
+}
+
+static int add_step(struct cut *c, struct bm_run *run, struct bm_error *err)
+{
+    char *step = cli_step(c->cli, c->roi.inputs, c->roi.ninputs, err);
+    int status = step ? bm_run_add_step(run, step, err) : -1;
+
+    free(step);
+    return status;
 }
 
 /* Decides what becomes of the absent voxels; leaves c->run.voxels and c->map for what is kept. */
@@ -83,18 +90,18 @@ static int settle_absent(struct cut *c, const struct bm_run *in, struct bm_error
     const bool drop = !strcmp(absent, "drop");
     size_t kept = 0;
 
-    c->absent = bm_columns_map(c->map, c->roi, c->nroi, in->voxels, in->cols);
+    c->absent = bm_columns_map(c->map, c->roi.voxels, c->roi.n, in->voxels, in->cols);
     if (c->absent && !drop && (!strcmp(absent, "error") || !in->absent_zero))
         return bm_fail(
             err, BM_EDATA,
             "%s: %zu of the ROI's %zu voxels are not in run %s; use --absent drop to leave them out, or make "
             "the series with a larger mask",
-            masks.files.items[0], c->absent, c->nroi, in->label);
-    for (size_t i = 0; i < c->nroi; i++) {
+            masks.files.items[0], c->absent, c->roi.n, in->label);
+    for (size_t i = 0; i < c->roi.n; i++) {
         if (c->map[i] == BM_NO_COLUMN && drop)
             continue;
         c->map[kept] = c->map[i];
-        c->run.voxels[kept++] = c->roi[i];
+        c->run.voxels[kept++] = c->roi.voxels[i];
     }
     c->run.cols = kept;
     return kept ? 0
@@ -105,7 +112,7 @@ static int settle_absent(struct cut *c, const struct bm_run *in, struct bm_error
 /* The run as it will be passed on: the input's, with other columns. */
 static int make_run(struct cut *c, const struct bm_run *in, struct bm_error *err)
 {
-    int64_t *voxels = bm_alloc(c->nroi, sizeof *voxels, "voxels", err);
+    int64_t *voxels = bm_alloc(c->roi.n, sizeof *voxels, "voxels", err);
 
     bm_run_clear(&c->run);
     if (!voxels || bm_run_copy(&c->run, in, err)) {
@@ -116,7 +123,7 @@ static int make_run(struct cut *c, const struct bm_run *in, struct bm_error *err
     c->run.voxels = voxels;
     c->run.absent_zero = false; /* what is not in the ROI is not known to be zero */
     free(c->map);
-    c->map = bm_alloc(c->nroi, sizeof *c->map, "columns", err);
+    c->map = bm_alloc(c->roi.n, sizeof *c->map, "columns", err);
     return c->map ? settle_absent(c, in, err) : -1;
 }
 
@@ -140,7 +147,7 @@ static int cut_plan(void *self, struct bm_run *in, struct bm_error *err)
     struct cut *c = self;
     size_t bytes;
 
-    if (read_roi(c, in, err) || make_run(c, in, err) || choose_tiles(c, in, err) ||
+    if (read_roi(c, in, err) || add_step(c, in, err) || make_run(c, in, err) || choose_tiles(c, in, err) ||
         bm_mul(c->run.rows * bm_dtype_size(c->run.dtype), c->run.cols, &bytes, "run", err) ||
         bm_buf_resize(&c->columns, bytes, err))
         return -1;
@@ -234,14 +241,15 @@ static void cut_close(struct bm_sink *sink)
     bm_run_clear(&c->run);
     free(c->want);
     free(c->map);
-    free(c->roi);
+    cli_mask_clear(&c->roi);
 }
 
 int main(int argc, char **argv)
 {
     struct cli cli;
     struct bm_error err = {0};
-    struct cut c = {.base = {.begin_run = cut_begin_run,
+    struct cut c = {.cli = &cli,
+                    .base = {.begin_run = cut_begin_run,
                              .put_tile = cut_put_tile,
                              .end_run = cut_end_run,
                              .finish = cut_finish,
@@ -250,8 +258,10 @@ int main(int argc, char **argv)
     const char *output;
 
     cli_parse(&cli, &program, argc, argv);
+    cli_mask_check(&cli, &masks, "roi");
     if (!masks.files.n)
-        cli_usage(&cli, "give a mask with --roi FILE");
+        cli_usage(&cli, "give a mask with --roi SPEC");
+    cli.own_steps = true;
     output = cli.args[cli.nargs - 1];
     cli_check_stdout(&cli, output);
     bm_run_init(&c.run);

@@ -15,19 +15,12 @@ static int64_t threads, memory = 384;
 static const char *store = "deflate";
 
 static const struct cli_option options[] = {
-    {"mask", 'm', CLI_LIST, &masks.files, "FILE",
-     "Keep these voxels: a NIfTI volume (> 0 selects, or the values of --labels) or a .npy array. Without it, the "
-     "voxels "
-     "that are ever non-zero in any run of the call.",
+    {"mask", 'm', CLI_LIST, &masks.files, "SPEC",
+     "Keep these voxels: FILE (a NIfTI volume or a .npy array; values above 0 select) or 'FILE OP VALUE', as for "
+     "--roi "
+     "of applymask. Without it, the voxels that are ever non-zero in any run of the call.",
      0, 0, NULL, false},
-    {"labels", 'l', CLI_STRING, &masks.labels, "LIST",
-     "Values of the mask that select, such as 1,3-5, or names with "
-     "--table.",
-     0, 0, NULL, false},
-    {"table", 't', CLI_STRING, &masks.table, "FILE", "Names of the mask's values (.ctab, _dseg.tsv).", 0, 0, NULL,
-     false},
-    {"combine", 'c', CLI_CHOICE, &masks.combine, NULL, "How several --mask go together.", 0, 0, "union|intersection",
-     false},
+    CLI_MASK_OPTIONS(masks, "mask"),
     {"volumes", 'n', CLI_INT, &scans.volumes, "N", "Keep the first N volumes of each run; 0 keeps all.", 0, 1 << 30,
      NULL, false},
     {"design", 'd', CLI_LIST, &scans.designs, "FILE",
@@ -83,7 +76,8 @@ static const struct cli_program program = {
 struct job {
     struct cli cli;
     struct bm_niftiruns_config config;
-    int64_t *voxels;
+    struct cli_mask mask; /* of --mask */
+    int64_t *voxels;      /* without one, those that are ever non-zero */
     char *output;
     struct bm_source *src;
 };
@@ -99,10 +93,11 @@ static char *describe_input(const struct bm_niftifile *file, struct bm_error *er
     return full;
 }
 
+/* The run's files, and those of the mask. */
 static char *make_step(void *self, const struct bm_niftifile *files, size_t n, struct bm_error *err)
 {
     const struct job *j = self;
-    char **inputs = bm_calloc(n, sizeof(*inputs), "inputs", err), *step = NULL;
+    char **inputs = bm_calloc(n + j->mask.ninputs, sizeof(*inputs), "inputs", err), *step = NULL;
     size_t made = 0;
 
     while (inputs && made < n) {
@@ -111,8 +106,10 @@ static char *make_step(void *self, const struct bm_niftifile *files, size_t n, s
             break;
         made++;
     }
+    for (size_t i = 0; inputs && i < j->mask.ninputs; i++)
+        inputs[n + i] = j->mask.inputs[i];
     if (inputs && made == n)
-        step = cli_step(&j->cli, inputs, n, err);
+        step = cli_step(&j->cli, inputs, n + j->mask.ninputs, err);
     while (made > 0)
         free(inputs[--made]);
     free(inputs);
@@ -165,9 +162,11 @@ static int choose_voxels(struct job *j, struct bm_error *err)
     j->config.grid = scans.grid;
     if (!masks.files.n) /* a first look is nearly always the whole answer; if not, pack() looks at everything */
         return find_brain(j, may_begin_anew(j) ? 1 : 0, err);
-    if (cli_masks_read(&masks, &j->config.grid, &j->config.grid, &j->voxels, &j->config.nvoxels, err))
+    if (cli_mask_read(&masks, &j->config.grid, &j->mask, err))
         return -1;
-    j->config.voxels = j->voxels;
+    j->config.grid = j->mask.grid;
+    j->config.voxels = j->mask.voxels;
+    j->config.nvoxels = j->mask.n;
     return 0;
 }
 
@@ -238,6 +237,7 @@ int main(int argc, char **argv)
     cli_parse(&j.cli, &program, argc, argv);
     if (scans.skip_rest && !scans.designs.n)
         cli_usage(&j.cli, "--skip-rest needs --design");
+    cli_mask_check(&j.cli, &masks, "mask");
     j.output = j.cli.args[j.cli.nargs - 1];
     cli_check_stdout(&j.cli, j.output);
     scans.cli = &j.cli;
@@ -252,6 +252,7 @@ int main(int argc, char **argv)
     cli_scans_free(&scans);
     if (status)
         cli_fail(&j.cli, &err);
+    cli_mask_clear(&j.mask);
     free(j.voxels);
     return 0;
 }

@@ -1,5 +1,8 @@
 """applymask: the columns that numpy's data[mask] gives, from masks and label volumes of every form."""
 
+import gzip
+import zlib
+
 import numpy as np
 import pytest
 from conftest import AFFINE, bold, write_nifti
@@ -85,7 +88,15 @@ def test_labels(run, rois, tmp_path, spec, numbers, table):
 
 @pytest.mark.parametrize(
     ("spec", "says"),
-    [("V9", ["V9", "V1v"]), ("7", ["rois.nii.gz"]), ("3-1", ["3-1"]), ("1,,2", ["--labels"]), ("1-", ["1-"])],
+    [
+        ("V9", ["V9", "V1v"]),
+        ("7", ["rois.nii.gz", "no voxel is 7", "V1v (1): "]),
+        ("1,7", ["7"]),
+        ("4,6-9", ["6-9"]),
+        ("3-1", ["3-1"]),
+        ("1,,2", ["1,,2", "empty"]),
+        ("1-", ["1-"]),
+    ],
 )
 def test_labels_that_are_not_there(run, rois, tmp_path, spec, says):
     made, _ = brain()
@@ -93,6 +104,200 @@ def test_labels_that_are_not_there(run, rois, tmp_path, spec, says):
     done = run.any("applymask", *args, "-", tmp_path / "out.h5", stdin=write_stream([made]))
     assert done.status in (1, 2) and all(s in done.err for s in says), done.err
     assert not (tmp_path / "out.h5").exists()
+
+
+# SPECs --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stats(tmp_path):
+    """A statistic volume with odd values, as ncsnr.nii.gz would be."""
+    volume = np.random.default_rng(5).normal(0.3, 0.3, SHAPE).astype(np.float32)
+    volume[::3, 1, :] = np.nan
+    volume[1, 2, 3], volume[2, 2, 3] = np.inf, -np.inf
+    volume[3, :, 2] = 0.2
+    write_nifti(tmp_path / "ncsnr.nii.gz", volume)
+    return volume
+
+
+def numpy_where(volume, op, value):
+    """What a condition selects, in numpy's words: NaN fulfils none."""
+    if isinstance(value, list):
+        held = np.isin(volume, value)
+        return held if op == "=" else ~held & ~np.isnan(volume)
+    ops = {">": np.greater, ">=": np.greater_equal, "<": np.less, "<=": np.less_equal, "=": np.equal}
+    ops["!="] = np.not_equal
+    return ops[op](volume, np.float64(value)) & ~np.isnan(volume)
+
+
+@pytest.mark.parametrize("op", [">", ">=", "<", "<=", "=", "!="])
+@pytest.mark.parametrize("value", ["0", "0.2", "-0.25", "1e-3", "0.20000000298023224"])
+def test_conditions_on_a_statistic(run, stats, tmp_path, op, value):
+    """0.2 as a double is not what the float32 volume holds: no voxel is = 0.2."""
+    made, data = brain()
+    mask = numpy_where(stats.astype(float), op, value)
+    spec = f"{tmp_path / 'ncsnr.nii.gz'} {op} {value}"
+    if mask.any():
+        expect(cut(run, made, "--roi", spec), data, mask)
+        return
+    assert op == "="
+    args = ["--roi", spec, "-", tmp_path / "o.h5"]
+    run.fails("applymask", *args, stdin=write_stream([made]), says=["ncsnr.nii.gz", "no voxel is "])
+
+
+LABELS = [("= 1", "=", [1]), ("= 1-3", "=", [1, 2, 3]), ("= V1v,V1d", "=", [1, 2]), ("!= 0,-1", "!=", [0, -1])]
+LABELS += [("!= V1v-", None, None), ("> 2", ">", 2), ("= hV4,3", "=", [5, 3]), ("!= 40", "!=", [40])]
+
+
+@pytest.mark.parametrize(("condition", "op", "value"), LABELS)
+@pytest.mark.parametrize("table", ["rois.mgz.ctab", "beside"])
+def test_conditions_on_labels(run, rois, tmp_path, condition, op, value, table):
+    """With a table, or with the dseg.tsv beside the volume, which is found without being named."""
+    made, data = brain()
+    name, extra = "rois.nii.gz", ["--table", tmp_path / table]
+    if table == "beside":
+        name, extra = "rois_dseg.nii.gz", []
+        (tmp_path / "rois.nii.gz").rename(tmp_path / name)
+    args = ["--roi", f"{tmp_path / name} {condition}", *extra]
+    if value is None:
+        run.fails("applymask", *args, "-", "-", stdin=write_stream([made]), status=2, says=["V1v-", "V2v"])
+        return
+    expect(cut(run, made, *args), data, numpy_where(rois, op, value))
+
+
+def test_labels_do_not_touch_conditions(run, rois, stats, tmp_path):
+    """--labels is for --roi files without a condition, and for nothing else."""
+    made, data = brain()
+    args = ["--roi", tmp_path / "rois.nii.gz", "--labels", "1,2", "--roi", f"{tmp_path / 'rois.nii.gz'} = 5"]
+    expect(cut(run, made, *args), data, np.isin(rois, [1, 2, 5]))
+    args += ["--where", tmp_path / "ncsnr.nii.gz", "--minus", f"{tmp_path / 'ncsnr.nii.gz'} > 0.5"]
+    with np.errstate(invalid="ignore"):
+        expect(cut(run, made, *args), data, np.isin(rois, [1, 2, 5]) & (stats > 0) & ~(stats > 0.5))
+
+
+@pytest.mark.parametrize("combine", ["union", "intersection"])
+@pytest.mark.parametrize("how", ["minus", "where", "both", "many"])
+def test_union_difference_and_threshold(run, rois, stats, tmp_path, combine, how):
+    made, data = brain()
+    rng = np.random.default_rng(9)
+    other, hole = rng.random(SHAPE) < 0.7, rng.random(SHAPE) < 0.2
+    np.save(tmp_path / "other.npy", other)
+    np.save(tmp_path / "hole.npy", hole)
+    volume, stat = tmp_path / "rois.nii.gz", tmp_path / "ncsnr.nii.gz"
+    args = ["--roi", f"{volume} = 1-3", "--roi", tmp_path / "other.npy", "--combine", combine]
+    mask = np.isin(rois, [1, 2, 3])
+    mask = mask | other if combine == "union" else mask & other
+    if how in ("minus", "both", "many"):
+        args += ["--minus", tmp_path / "hole.npy"]
+        mask &= ~hole
+    if how in ("where", "both", "many"):
+        args += ["--where", f"{stat} > 0.1"]
+        mask &= numpy_where(stats, ">", 0.1)
+    if how == "many":
+        args += ["--minus", f"{volume} = 3", "--where", f"{stat} <= 0.8", "--where", f"{volume} != 2"]
+        mask &= (rois != 3) & numpy_where(stats, "<=", 0.8) & (rois != 2)
+    expect(cut(run, made, *args), data, mask)
+
+
+def test_what_is_taken_away_need_not_be_there(run, rois, tmp_path):
+    made, data = brain()
+    np.save(tmp_path / "none.npy", np.zeros(SHAPE, bool))
+    args = ["--roi", tmp_path / "rois.nii.gz", "--minus", tmp_path / "none.npy"]
+    expect(cut(run, made, *args), data, rois > 0)
+
+
+def test_a_file_whose_name_is_a_condition(run, rois, tmp_path):
+    made, data = brain()
+    for name in ("a > 1.nii.gz", "a"):
+        write_nifti(tmp_path / "a.nii.gz", rois).rename(tmp_path / name)
+    expect(cut(run, made, "--roi", tmp_path / "a > 1.nii.gz"), data, rois > 0)
+    expect(cut(run, made, "--roi", f"{tmp_path / 'a > 1.nii.gz'} > 2"), data, rois > 2)
+
+
+EMPTY = {
+    "roi": (["--roi", "ncsnr.nii.gz = 77.5"], ["ncsnr.nii.gz", "= 77.5", "not finite"]),
+    "nan": (["--roi", "nan.nii != 3"], ["nan.nii", "no finite value"]),
+    "both": (["--roi", "rois.nii.gz = 1", "--roi", "rois.nii.gz = 2"], ["--combine union", "rois.nii.gz"]),
+    "minus": (["--roi", "rois.nii.gz = 1", "--minus", "rois.nii.gz = 1-2"], ["--minus", "none of the"]),
+    "where": (["--roi", "rois.nii.gz", "--where", "rois.nii.gz > 77"], ["--where", "rois.nii.gz > 77", "none of"]),
+    "label": (["--roi", "rois.nii.gz", "--where", "rois.nii.gz = 1,8"], ["no voxel is 8", "1: "]),
+    "minus-label": (["--roi", "rois.nii.gz", "--minus", "rois.nii.gz = 9"], ["no voxel is 9", "5: "]),
+    "name": (["--roi", "rois.nii.gz = V7", "--table", "rois_dseg.tsv"], ["V7", "V1v, V1d, V2v, hV4"]),
+    "no-table": (["--roi", "rois.nii.gz = V1v"], ["V1v", "--table"]),
+    "no-number": (["--roi", "ncsnr.nii.gz > V1v"], ["V1v", "no number"]),
+    "no-value": (["--roi", "ncsnr.nii.gz > "], ["nothing behind"]),
+    "no-blank": (["--roi", "ncsnr.nii.gz>0.2"], ["blanks"]),
+    "no-file": (["--roi", "other.nii.gz > 0.2"], ["other.nii.gz", "no such file"]),
+    "no-roi": (["--where", "ncsnr.nii.gz > 0.2"], ["--roi"]),
+    "bad-table": (["--roi", "bad_dseg.nii = 1"], ["bad_dseg.tsv", "line 2"]),
+}
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+def test_specs_that_come_to_nothing(run, rois, stats, tmp_path, kind):
+    """The error names the step, the condition and what the file holds."""
+    made, _ = brain()
+    write_nifti(tmp_path / "nan.nii", np.full(SHAPE, np.nan, np.float32))
+    write_nifti(tmp_path / "bad_dseg.nii", rois)
+    (tmp_path / "bad_dseg.tsv").write_text("index\tname\nx\ty\n")
+    args, says = EMPTY[kind]
+    combine = ["--combine", "intersection"] if kind == "both" else []
+    done = run.any("applymask", *args, *combine, "-", "out.h5", stdin=write_stream([made]), cwd=tmp_path)
+    assert done.status in (1, 2) and all(s.lower() in done.err.lower() for s in says), done.err
+    assert not (tmp_path / "out.h5").exists()
+    counts = {
+        "both": [(rois == 1).sum(), (rois == 2).sum()],
+        "minus": [(rois == 1).sum()],
+        "where": [(rois > 0).sum()],
+    }
+    assert all(f" {n} voxels" in done.err or f"{n} that" in done.err for n in counts.get(kind, [])), done.err
+    label = {"label": (1, 5), "minus-label": (5, 0)}
+    for value in label.get(kind, ()):
+        assert f"{value}: {(rois == value).sum()}" in done.err, done.err
+
+
+def test_every_file_that_was_read_is_vouched_for(run, rois, stats, tmp_path):
+    """Masks, conditions and tables, the one found beside its volume too, each once, in the order they were read."""
+    made, _ = brain()
+    (tmp_path / "rois.nii.gz").rename(tmp_path / "rois_dseg.nii.gz")
+    np.save(tmp_path / "other.npy", np.ones(SHAPE, bool))
+    args = ["--roi", "rois_dseg.nii.gz = V1v,2", "--roi", "rois_dseg.nii.gz = 5", "--minus", "ncsnr.nii.gz > 0.9"]
+    args += ["--where", "ncsnr.nii.gz > 0", "--where", "other.npy"]
+    (got,) = read_stream(run("applymask", *args, "-", "-", stdin=write_stream([made]), cwd=tmp_path).out)
+    (step,) = got.head["steps"]
+    names = ["rois_dseg.nii.gz", "rois_dseg.tsv", "ncsnr.nii.gz", "other.npy"]
+    opened = {n: (tmp_path / n).read_bytes() for n in names}
+    opened = {n: gzip.decompress(b) if n.endswith("gz") else b for n, b in opened.items()}
+    assert step["inputs"] == [
+        {"path": n, "bytes": len(b), "crc32": f"{zlib.crc32(b):08x}"} for n, b in opened.items()
+    ]
+    assert step["settings"]["where"] == ["ncsnr.nii.gz > 0", "other.npy"]
+    (got,) = read_stream(
+        run(
+            "applymask", *args[:2], "--table", "rois.mgz.ctab", "-", "-", stdin=write_stream([made]), cwd=tmp_path
+        ).out
+    )
+    assert [i["path"] for i in got.head["steps"][0]["inputs"]] == ["rois_dseg.nii.gz", "rois.mgz.ctab"]
+
+
+def test_packing_takes_the_same_specs(run, rois, stats, tmp_path):
+    """nifti2h5 --mask selects what applymask --roi does, and vouches for the run and for the mask's files."""
+    data = bold(SHAPE)
+    write_nifti(tmp_path / "run.nii.gz", data)
+    (tmp_path / "rois.nii.gz").rename(tmp_path / "rois_dseg.nii.gz")
+    args = [
+        "--mask",
+        "rois_dseg.nii.gz = V1v,V1d,5",
+        "--minus",
+        "rois_dseg.nii.gz = 5",
+        "--where",
+        "ncsnr.nii.gz > 0",
+    ]
+    (got,) = read_stream(run("nifti2h5", *args, "run.nii.gz", "-", cwd=tmp_path).out)
+    expect(got, data, np.isin(rois, [1, 2]) & numpy_where(stats, ">", 0))
+    names = ["run.nii.gz", "rois_dseg.nii.gz", "rois_dseg.tsv", "ncsnr.nii.gz"]
+    assert [i["path"] for i in got.head["steps"][0]["inputs"]] == names
+    run.fails("nifti2h5", *args[2:], "run.nii.gz", "-", cwd=tmp_path, status=2, says="--mask")
 
 
 @pytest.mark.parametrize("combine", ["union", "intersection", None])

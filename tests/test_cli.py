@@ -19,7 +19,7 @@ OPTIONS = {
     "censor-before censor-after min-segment ends keep-mean nonfinite dtype threads",
     "zscore": "ddof method nonfinite dtype threads",
     "hrfshift": "design offset history repeats column categories",
-    "applymask": "roi labels table combine absent threads",
+    "applymask": "roi minus where labels table combine absent threads",
     "concat": "dtype sessions allow-gaps threads",
     "shuffleidx": "seed mode block-rows split by window lag shards epoch",
     "synthnsd": "subjects sessions scale dims space volumes runs seed pictures threads",

@@ -5,9 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-#define MAX_COLUMNS 4096
-#define MAX_SELECTED 1000000
+#include <unistd.h>
 
 enum style { COLOUR_TABLE, DSEG_TABLE, TWO_COLUMNS };
 
@@ -216,7 +214,10 @@ int bm_labels_read(const char *path, struct bm_labels *out, struct bm_error *err
     memset(out, 0, sizeof *out);
     if (bm_text_read(path, &text, err))
         return -1;
-    rc = read_lines(&text, &t, out, err);
+    out->bytes = text.buf.size;
+    out->crc32 = text.crc32;
+    out->path = bm_strdup(path, err);
+    rc = out->path ? read_lines(&text, &t, out, err) : -1;
     bm_text_clear(&text);
     if (rc)
         bm_labels_clear(out);
@@ -228,17 +229,44 @@ void bm_labels_clear(struct bm_labels *t)
     for (size_t i = 0; i < t->n; i++)
         free(t->items[i].name);
     free(t->items);
+    free(t->path);
     memset(t, 0, sizeof *t);
+}
+
+const char *bm_labels_name(const struct bm_labels *t, int64_t index)
+{
+    const struct bm_label key = {index, NULL};
+    const struct bm_label *found = t->n ? bsearch(&key, t->items, t->n, sizeof key, by_index) : NULL;
+
+    return found ? found->name : NULL;
+}
+
+int bm_labels_beside(const char *volume, char **path, struct bm_error *err)
+{
+    static const char *const from[] = {"_dseg.nii.gz", "_dseg.nii"}, *const to[] = {"_dseg.tsv", "_dseg.tsv.gz"};
+    size_t n = strlen(volume), stem = 0;
+
+    *path = NULL;
+    for (size_t i = 0; i < 2 && !stem; i++) {
+        size_t m = strlen(from[i]);
+        stem = n > m && strcmp(volume + n - m, from[i]) == 0 ? n - m : 0;
+    }
+    for (size_t i = 0; i < 2 && stem; i++) {
+        *path = bm_format(err, "%.*s%s", (int)stem, volume, to[i]);
+        if (!*path)
+            return -1;
+        if (access(*path, F_OK) == 0)
+            return 0;
+        free(*path);
+        *path = NULL;
+    }
+    return 0;
 }
 
 /* ---- selections ---- */
 
-struct range {
-    int64_t lo, hi;
-};
-
 /* "N" or "N-M", where N and M may carry a sign of their own. */
-static bool parse_range(struct bm_span a, struct range *r)
+static bool parse_range(struct bm_span a, struct bm_label_range *r)
 {
     if (bm_parse_int_n(a.s, a.n, INT64_MIN, INT64_MAX, &r->lo)) {
         r->hi = r->lo;
@@ -272,84 +300,66 @@ static int unknown_name(struct bm_span a, const struct bm_labels *table, struct 
     return bm_fail(err, BM_EUSAGE, "label \"%.*s\" is not in the table; the names are %s", BM_SPAN_ARG(a), list + 2);
 }
 
+static bool find_name(struct bm_span a, const struct bm_labels *table, struct bm_label_range *r)
+{
+    for (size_t i = 0; table && i < table->n; i++)
+        if (bm_span_is(a, table->items[i].name)) {
+            r->lo = r->hi = table->items[i].index;
+            return true;
+        }
+    return false;
+}
+
 /* Names win over ranges, so that a name such as "4-5" can be asked for; plain numbers are always numbers. */
-static int resolve(struct bm_span a, const struct bm_labels *table, struct range *r, struct bm_error *err)
+static int resolve(struct bm_span a, const struct bm_labels *table, struct bm_label_range *r, struct bm_error *err)
 {
     bool numeric = parse_range(a, r);
 
-    for (size_t i = 0; table && i < table->n && !(numeric && is_integer(a)); i++)
-        if (bm_span_is(a, table->items[i].name)) {
-            r->lo = r->hi = table->items[i].index;
-            return 0;
-        }
+    if (!(numeric && is_integer(a)) && find_name(a, table, r))
+        return 0;
     if (!numeric)
         return unknown_name(a, table, err);
     if (r->lo > r->hi)
         return bm_fail(err, BM_EUSAGE, "label range \"%.*s\" ends before it begins; turn it round", BM_SPAN_ARG(a));
-    if ((uint64_t)r->hi - (uint64_t)r->lo >= MAX_SELECTED)
-        return bm_fail(err, BM_EUSAGE, "label range \"%.*s\" is longer than %d; name a shorter one", BM_SPAN_ARG(a),
-                       MAX_SELECTED);
     return 0;
 }
 
-static int compare_numbers(const void *a, const void *b)
+static int collect(struct bm_span list, const struct bm_labels *table, struct bm_buf *all, struct bm_error *err)
 {
-    int64_t x, y;
-
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return x < y ? -1 : x > y;
-}
-
-static size_t make_distinct(int64_t *v, size_t n)
-{
-    size_t kept = 0;
-
-    qsort(v, n, sizeof *v, compare_numbers);
-    for (size_t i = 0; i < n; i++)
-        if (kept == 0 || v[kept - 1] != v[i])
-            v[kept++] = v[i];
-    return kept;
-}
-
-static int collect(struct bm_span spec, const struct bm_labels *table, struct bm_buf *all, struct bm_error *err)
-{
-    const struct bm_span whole = spec;
+    const struct bm_span whole = list;
     struct bm_span item;
-    struct range r;
+    struct bm_label_range r;
 
-    while (bm_span_field(&spec, ',', &item)) {
+    if (!is_integer(list) && find_name(list, table, &r))
+        return bm_buf_append(all, &r, sizeof r, err);
+    while (bm_span_field(&list, ',', &item)) {
         item = bm_span_trim(item);
         if (item.n == 0)
-            return bm_fail(
-                err, BM_EUSAGE,
-                "--labels: '%.*s' has an empty item; write numbers, ranges and names with commas between them",
-                BM_SPAN_ARG(whole));
-        if (resolve(item, table, &r, err))
+            return bm_fail(err, BM_EUSAGE,
+                           "the list of labels '%.*s' has an empty item; write numbers, ranges and names with commas "
+                           "between them",
+                           BM_SPAN_ARG(whole));
+        if (resolve(item, table, &r, err) || bm_buf_append(all, &r, sizeof r, err))
             return -1;
-        for (int64_t v = r.lo;; v++) {
-            if (bm_buf_append(all, &v, sizeof v, err))
-                return -1;
-            if (v == r.hi)
-                break;
-        }
-        if (all->size > 4 * sizeof(int64_t) * MAX_SELECTED)
-            return bm_fail(err, BM_EUSAGE, "a label selection has too many numbers; name fewer");
     }
     return 0;
 }
 
-int bm_labels_select(const char *spec, const struct bm_labels *table, int64_t **numbers, size_t *n,
-                     struct bm_error *err)
+int bm_labels_select(const char *text, const struct bm_labels *table, struct bm_label_set *out, struct bm_error *err)
 {
-    struct bm_span all_items = {spec, strlen(spec)};
     struct bm_buf all = {0};
 
-    if (collect(all_items, table, &all, err)) {
+    *out = (struct bm_label_set){0};
+    if (collect(bm_span_trim((struct bm_span){text, strlen(text)}), table, &all, err)) {
         bm_buf_free(&all);
         return -1;
     }
-    *n = make_distinct(all.data, all.size / sizeof(int64_t));
-    *numbers = all.data;
+    *out = (struct bm_label_set){all.data, all.size / sizeof(struct bm_label_range)};
     return 0;
+}
+
+void bm_label_set_clear(struct bm_label_set *set)
+{
+    free(set->items);
+    *set = (struct bm_label_set){0};
 }

@@ -316,7 +316,7 @@ static void to_c_order(double *dst, const unsigned char *src, const struct bm_ni
         }
 }
 
-static int read_only_volume(struct bm_nifti *n, double **values, struct bm_error *err)
+int bm_nifti_only_volume(struct bm_nifti *n, double **values, struct bm_error *err)
 {
     const char *name = bm_bytes_name(n->data);
     size_t voxels = bm_grid_voxels(&n->info.grid);
@@ -346,7 +346,7 @@ int bm_nifti_read_volume(const char *path, struct bm_grid *grid, double **values
 
     if (!n)
         return -1;
-    int rc = read_only_volume(n, values, err);
+    int rc = bm_nifti_only_volume(n, values, err);
     *grid = n->info.grid;
     bm_nifti_close(n);
     return rc;

@@ -67,6 +67,9 @@ uint64_t bm_nifti_bytes(const struct bm_nifti *n);     /* decoded bytes; valid a
 uint64_t bm_nifti_raw_count(const struct bm_nifti *n); /* bytes read from the data file, for progress */
 void bm_nifti_close(struct bm_nifti *n);               /* NULL is fine */
 
+/* All values of a file of one volume, nothing of which has been read, as doubles in C order of (x, y, z), scaled; the
+ * file is read to its end. *values is owned by the caller. A file of more than one volume is an error. */
+int bm_nifti_only_volume(struct bm_nifti *n, double **values, struct bm_error *err) BM_MUST_USE;
 /* Reads one whole 3-D volume as doubles in C order of (x, y, z), scaled (value = slope * sample + inter).
  * *values is owned by the caller. A file of more than one volume is an error. */
 int bm_nifti_read_volume(const char *path, struct bm_grid *grid, double **values, struct bm_error *err) BM_MUST_USE;

@@ -461,7 +461,8 @@ static int native_type(const struct bm_npy_header *h, const char *name, enum bm_
     return 0;
 }
 
-static int load(struct bm_bytes *b, struct bm_npy_header *h, enum bm_dtype *dtype, void **data, struct bm_error *err)
+static int load_items(struct bm_bytes *b, struct bm_npy_header *h, enum bm_dtype *dtype, void **data,
+                      struct bm_error *err)
 {
     const char *name = bm_bytes_name(b);
     size_t items;
@@ -475,19 +476,25 @@ static int load(struct bm_bytes *b, struct bm_npy_header *h, enum bm_dtype *dtyp
     return make_native(h, *dtype, items, name, data, err);
 }
 
+int bm_npy_load_from(struct bm_bytes *b, struct bm_npy_header *h, enum bm_dtype *dtype, void **data,
+                     struct bm_error *err)
+{
+    *data = NULL;
+    if (load_items(b, h, dtype, data, err) == 0)
+        return 0;
+    free(*data);
+    *data = NULL;
+    return -1;
+}
+
 int bm_npy_load(const char *path, struct bm_npy_header *h, enum bm_dtype *dtype, void **data, struct bm_error *err)
 {
     struct bm_bytes *b = bm_bytes_open(path, err);
+    int rc = b ? bm_npy_load_from(b, h, dtype, data, err) : -1;
 
-    *data = NULL;
     if (!b)
-        return -1;
-    int rc = load(b, h, dtype, data, err);
-    bm_bytes_close(b);
-    if (rc) {
-        free(*data);
         *data = NULL;
-    }
+    bm_bytes_close(b);
     return rc;
 }
 

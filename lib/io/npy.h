@@ -36,6 +36,9 @@ int bm_npy_items(const struct bm_npy_header *h, const char *name, size_t *items,
  * *data is owned by the caller. */
 int bm_npy_load(const char *path, struct bm_npy_header *h, enum bm_dtype *dtype, void **data,
                 struct bm_error *err) BM_MUST_USE;
+/* The same from an open input at the array's first byte, read to its end; the caller closes it. */
+int bm_npy_load_from(struct bm_bytes *b, struct bm_npy_header *h, enum bm_dtype *dtype, void **data,
+                     struct bm_error *err) BM_MUST_USE;
 /* Writes one array to path, atomically. */
 int bm_npy_save(const char *path, const char *descr, bool structured, size_t itemsize, size_t ndim,
                 const size_t *shape, const void *data, struct bm_error *err) BM_MUST_USE;

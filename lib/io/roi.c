@@ -1,119 +1,307 @@
 #include "io/roi.h"
 
-#include "io/nifti.h"
-#include "io/npy.h"
+#include "core/parse.h"
+#include "io/labelcounts.h"
+#include "io/maskfile.h"
+#include "io/text.h"
 
+#include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-bool bm_roi_is_npy(const char *path)
+static const char *const signs[] = {">", ">=", "<", "<=", "=", "!="};
+
+/* ---- SPEC ---- */
+
+static bool is_blank(char c)
 {
-    size_t n = strlen(path);
-
-    return n > 4 && !strcmp(path + n - 4, ".npy");
+    return c == ' ' || c == '\t';
 }
 
-static bool selected(double value, const int64_t *labels, size_t nlabels)
+/* Is there a condition's sign at s, with blanks around it? Returns its length, 0 for none. */
+static size_t sign_at(const char *text, const char *s, enum bm_roi_op *op)
 {
-    if (!nlabels)
-        return value > 0.0;
-    for (size_t i = 0; i < nlabels; i++) {
-        if (value == (double)labels[i])
-            return true;
-    }
-    return false;
-}
+    size_t n = strcspn(s, " \t");
 
-static int select_all(const double *values, size_t n, const int64_t *labels, size_t nlabels, const char *path,
-                      bool *flags, struct bm_error *err)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        flags[i] = selected(values[i], labels, nlabels);
-        count += flags[i];
+    if (s == text || !is_blank(s[-1]) || !s[n])
+        return 0;
+    for (int i = BM_ROI_GREATER; i <= BM_ROI_IS_NOT; i++) {
+        if (strlen(signs[i]) == n && !strncmp(s, signs[i], n)) {
+            *op = (enum bm_roi_op)i;
+            return n;
+        }
     }
-    if (!count)
-        return bm_fail(err, BM_EDATA, "%s: no voxel %s; list its values with boldinfo", path,
-                       nlabels ? "has one of the values that --labels names" : "is above 0");
     return 0;
 }
 
-static int grid_differs(const char *path, const struct bm_grid *mask, const struct bm_grid *expected,
-                        struct bm_error *err)
+/* Cuts "FILE OP VALUE" in three; *value is NULL where there is no condition. The name of a file may hold a sign, too:
+ * the last cut whose left side exists counts, or else the first. */
+static int cut(const char *spec, char **path, enum bm_roi_op *op, const char **value, struct bm_error *err)
 {
-    char a[160], b[160];
+    const bool whole = access(spec, F_OK) == 0;
 
-    return bm_fail(err, BM_EDATA, "%s: the mask's grid is %s, the series has %s; use the mask of the same space",
-                   path, bm_grid_text(mask, a, sizeof a), bm_grid_text(expected, b, sizeof b));
+    *path = NULL;
+    *value = NULL;
+    for (const char *s = spec; *s && !whole; s++) {
+        enum bm_roi_op this_op = BM_ROI_GREATER;
+        size_t n = sign_at(spec, s, &this_op);
+        char *name;
+
+        if (!n)
+            continue;
+        name = bm_span_dup(bm_span_trim((struct bm_span){spec, (size_t)(s - spec)}), err);
+        if (!name)
+            return -1;
+        if (!*path || access(name, F_OK) == 0) {
+            free(*path);
+            *path = name;
+            *op = this_op;
+            *value = s + n + strspn(s + n, " \t");
+        } else {
+            free(name);
+        }
+    }
+    if (!*path)
+        *path = bm_strdup(spec, err);
+    return *path ? 0 : -1;
 }
 
-static int read_nifti(const char *path, const struct bm_grid *expected, struct bm_grid *grid, double **values,
-                      struct bm_error *err)
+static int check_cut(const char *spec, const struct bm_roi *roi, const char *value, struct bm_error *err)
 {
-    if (bm_nifti_read_volume(path, grid, values, err))
-        return -1;
-    if (!expected || bm_grid_same(grid, expected))
+    if (value && !*value)
+        return bm_fail(err, BM_EUSAGE, "'%s': there is nothing behind the sign; write a condition such as '%s > 0.2'",
+                       spec, roi->path);
+    if (!value && access(roi->path, F_OK) && strpbrk(roi->path, "<>="))
+        return bm_fail(err, BM_EUSAGE,
+                       "'%s': there is no such file; a condition needs blanks around its sign, as in 'FILE > 0.2'",
+                       spec);
+    return 0;
+}
+
+static int find_table(struct bm_roi *roi, const struct bm_labels *table, struct bm_error *err)
+{
+    char *path = NULL;
+    int status = table ? 0 : bm_labels_beside(roi->path, &path, err);
+
+    roi->table = table;
+    if (!status && path) {
+        status = bm_labels_read(path, &roi->own, err);
+        roi->table = &roi->own;
+    }
+    free(path);
+    return status;
+}
+
+static int parse_value(struct bm_roi *roi, const char *value, const struct bm_labels *table, struct bm_error *err)
+{
+    const struct bm_span text = bm_span_trim((struct bm_span){value, strlen(value)});
+    const bool is_number = bm_parse_real_n(text.s, text.n, &roi->number);
+    int64_t whole;
+
+    if (roi->op < BM_ROI_IS)
+        return is_number
+                   ? 0
+                   : bm_fail(err, BM_EUSAGE, "%s: '%s' behind %s is no number; names go with = and !=", roi->path,
+                             value, signs[roi->op]);
+    if (is_number && !bm_parse_int_n(text.s, text.n, INT64_MIN, INT64_MAX, &whole))
         return 0;
-    free(*values);
-    return grid_differs(path, grid, expected, err);
+    return find_table(roi, table, err) || bm_labels_select(value, roi->table, &roi->labels, err) ? -1 : 0;
 }
 
-static const char *shape_text(const struct bm_npy_header *h, char text[160])
+int bm_roi_parse(const char *spec, const char *labels, const struct bm_labels *table, struct bm_roi *out,
+                 struct bm_error *err)
 {
-    int n = 0;
+    const char *value;
+    int status;
 
-    text[0] = '\0';
-    for (size_t i = 0; i < h->ndim && n < 130; i++)
-        n += snprintf(text + n, 160 - (size_t)n, "%s%zu", i ? "x" : "", h->shape[i]);
+    *out = (struct bm_roi){.op = BM_ROI_GREATER};
+    status = cut(spec, &out->path, &out->op, &value, err) || check_cut(spec, out, value, err) ? -1 : 0;
+    if (!status && !value && labels) {
+        out->op = BM_ROI_IS;
+        value = labels;
+    }
+    if (!status && value)
+        status = parse_value(out, value, table, err);
+    if (status)
+        bm_roi_clear(out);
+    return status;
+}
+
+void bm_roi_clear(struct bm_roi *roi)
+{
+    free(roi->path);
+    bm_label_set_clear(&roi->labels);
+    bm_labels_clear(&roi->own);
+    *roi = (struct bm_roi){0};
+}
+
+/* Adds one label to a list that ends in "..." where it is full. false: it is. */
+BM_PRINTF(4, 5) static bool list(char *text, size_t size, size_t *used, const char *fmt, ...)
+{
+    char item[280];
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(item, sizeof item, fmt, ap);
+    va_end(ap);
+    if (n < 0 || *used + strlen(item) + 8 > size) {
+        (void)snprintf(text + *used, size - *used, "%s...", *used ? ", " : "");
+        return false;
+    }
+    *used += (size_t)snprintf(text + *used, size - *used, "%s%s", *used ? ", " : "", item);
+    return true;
+}
+
+/* "V1v (1)", "1" or "1-3" */
+static void range_text(const struct bm_roi *roi, const struct bm_label_range *r, char *text, size_t n)
+{
+    const char *name = roi->table && r->lo == r->hi ? bm_labels_name(roi->table, r->lo) : NULL;
+
+    if (name)
+        (void)snprintf(text, n, "%.200s (%lld)", name, (long long)r->lo);
+    else if (r->lo == r->hi)
+        (void)snprintf(text, n, "%lld", (long long)r->lo);
+    else
+        (void)snprintf(text, n, "%lld-%lld", (long long)r->lo, (long long)r->hi);
+}
+
+const char *bm_roi_condition(const struct bm_roi *roi, char *text, size_t n)
+{
+    char item[256];
+    size_t used = (size_t)snprintf(text, n, "%s ", signs[roi->op]), from = used;
+
+    if (!roi->labels.n)
+        (void)snprintf(text + used, n - used, "%g", roi->number);
+    for (size_t i = 0, at = 0; i < roi->labels.n; i++) {
+        range_text(roi, &roi->labels.items[i], item, sizeof item);
+        if (!list(text + from, n - from, &at, "%s", item))
+            break;
+    }
     return text;
 }
 
-static int read_npy(const char *path, const struct bm_grid *expected, double **values, struct bm_error *err)
-{
-    struct bm_npy_header h;
-    enum bm_dtype dtype;
-    size_t items = 1, voxels;
-    void *data;
-    char text[160], shape[160];
-    bool fits;
+/* ---- voxels ---- */
 
-    if (!expected)
-        return bm_fail(err, BM_EDATA, "%s: a .npy mask has no grid of its own; give a NIfTI mask here", path);
-    if (bm_npy_load(path, &h, &dtype, &data, err))
-        return -1;
-    voxels = bm_grid_voxels(expected);
-    for (size_t i = 0; i < h.ndim; i++)
-        items *= h.shape[i];
-    fits = items == voxels && (h.ndim == 1 || h.ndim == 3);
-    for (size_t i = 0; i < 3 && h.ndim == 3; i++)
-        fits = fits && h.shape[i] == (size_t)expected->dims[i];
-    *values = fits ? bm_alloc(items, sizeof **values, "mask", err) : NULL;
-    if (!fits)
-        (void)bm_fail(err, BM_EDATA,
-                      "%s: the mask's shape is %s, the series' grid is %s; use a mask of shape (X, Y, Z)", path,
-                      shape_text(&h, shape), bm_grid_text(expected, text, sizeof text));
-    if (*values)
-        bm_to_double(*values, data, dtype, items);
-    free(data);
-    return *values ? 0 : -1;
+/* Which of the ranges hold the value; each that does is marked in `seen`. */
+static bool in_labels(const struct bm_label_set *set, double value, bool *seen)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < set->n; i++) {
+        if (value >= (double)set->items[i].lo && value <= (double)set->items[i].hi && value == floor(value))
+            any = seen[i] = true;
+    }
+    return any;
 }
 
-int bm_roi_read(const char *path, const int64_t *labels, size_t nlabels, const struct bm_grid *expected,
-                struct bm_grid *grid, bool **flags, struct bm_error *err)
+static bool holds(const struct bm_roi *roi, double value, bool *seen)
 {
-    double *values = NULL;
-    int status =
-        bm_roi_is_npy(path) ? read_npy(path, expected, &values, err) : read_nifti(path, expected, grid, &values, err);
+    if (isnan(value))
+        return false;
+    switch (roi->op) {
+    case BM_ROI_GREATER:
+        return value > roi->number;
+    case BM_ROI_AT_LEAST:
+        return value >= roi->number;
+    case BM_ROI_LESS:
+        return value < roi->number;
+    case BM_ROI_AT_MOST:
+        return value <= roi->number;
+    case BM_ROI_IS:
+        return roi->labels.n ? in_labels(&roi->labels, value, seen) : value == roi->number;
+    default:
+        return roi->labels.n ? !in_labels(&roi->labels, value, seen) : value != roi->number;
+    }
+}
 
-    if (status)
+static void select_all(struct bm_roi *roi, const double *values, size_t n, bool *flags, bool *seen)
+{
+    roi->selected = roi->nonfinite = 0;
+    roi->lo = INFINITY;
+    roi->hi = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        /* neighbours mostly have the same value */
+        flags[i] = i && values[i] == values[i - 1] ? flags[i - 1] : holds(roi, values[i], seen);
+        roi->selected += flags[i];
+        if (!isfinite(values[i])) {
+            roi->nonfinite++;
+            continue;
+        }
+        roi->lo = values[i] < roi->lo ? values[i] : roi->lo;
+        roi->hi = values[i] > roi->hi ? values[i] : roi->hi;
+    }
+}
+
+/* The labels that a volume holds, with names and voxels, for a message. */
+static void labels_text(const struct bm_roi *roi, const struct bm_label_counts *counts, char *text, size_t n)
+{
+    char item[256];
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < counts->n; i++) {
+        const struct bm_label_range r = {counts->items[i].value, counts->items[i].value};
+
+        range_text(roi, &r, item, sizeof item);
+        if (!list(text, n, &used, "%s: %zu", item, counts->items[i].voxels))
+            return;
+    }
+}
+
+static int label_missing(const struct bm_roi *roi, const struct bm_label_range *r, const double *values, size_t n,
+                         struct bm_error *err)
+{
+    struct bm_label_counts counts;
+    char wanted[256], found[500];
+
+    if (bm_label_counts(values, n, &counts, err))
         return -1;
-    if (expected)
-        *grid = *expected;
-    *flags = bm_alloc(bm_grid_voxels(grid), sizeof **flags, "mask", err);
-    status = *flags ? select_all(values, bm_grid_voxels(grid), labels, nlabels, path, *flags, err) : -1;
-    free(values);
+    range_text(roi, r, wanted, sizeof wanted);
+    labels_text(roi, &counts, found, sizeof found);
+    bm_label_counts_clear(&counts);
+    if (!*found)
+        return bm_fail(err, BM_EDATA, "%s: no voxel is %s; its values are not few whole numbers, so compare with < or >",
+                       roi->path, wanted);
+    return bm_fail(err, BM_EDATA, "%s: no voxel is %s; name labels that are there (with the voxels of each: %s)",
+                   roi->path, wanted, found);
+}
+
+static int select_voxels(struct bm_roi *roi, const double *values, size_t n, bool *flags, struct bm_error *err)
+{
+    bool *seen = bm_calloc(roi->labels.n, sizeof *seen, "labels", err);
+    int status = seen ? 0 : -1;
+
+    if (!status)
+        select_all(roi, values, n, flags, seen);
+    for (size_t i = 0; i < roi->labels.n && roi->op == BM_ROI_IS && !status; i++) {
+        if (!seen[i])
+            status = label_missing(roi, &roi->labels.items[i], values, n, err);
+    }
+    free(seen);
+    return status;
+}
+
+int bm_roi_read(struct bm_roi *roi, const struct bm_grid *expected, struct bm_grid *grid, bool **flags,
+                struct bm_error *err)
+{
+    struct bm_maskfile file;
+    size_t voxels;
+    int status;
+
+    *flags = NULL;
+    if (bm_maskfile_read(roi->path, expected, &file, err))
+        return -1;
+    *grid = expected ? *expected : file.grid;
+    roi->bytes = file.bytes;
+    roi->crc32 = file.crc32;
+    voxels = bm_grid_voxels(grid);
+    *flags = bm_alloc(voxels, sizeof **flags, "mask", err);
+    status = *flags ? select_voxels(roi, file.values, voxels, *flags, err) : -1;
+    bm_maskfile_clear(&file);
     if (!status)
         return 0;
     free(*flags);
