@@ -54,9 +54,8 @@ ALL_LDFLAGS = -pthread $(FLAGS_$(VARIANT)) $(LDHARDEN) $(LDFLAGS)
 LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o)
 STATIC   := $(OUT)/libboldmill.a
 SHARED   := $(OUT)/libboldmill.so.0
-# What programs share on the command-line side.
-CLI_OBJ  := $(OUT)/bin-src/cli.o $(OUT)/bin-src/clean.o $(OUT)/bin-src/masks.o \
-            $(OUT)/bin-src/scans.o $(OUT)/bin-src/spool.o
+# What programs share on the command-line side, or need besides their own file.
+CLI_OBJ  := $(patsubst %,$(OUT)/bin-src/%.o,cli clean masks scans spool boldinfo_print boldinfo_tables boldinfo_text)
 
 .DEFAULT_GOAL := all
 .PHONY: all lib static shared

@@ -18,7 +18,17 @@ from oracle import make_run, row_dtype, rows_of_design, write_stream
 TEXT = (ROOT / "docs/formats.md").read_text()
 SHUFFLE = (ROOT / "docs/shuffle.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
-OPAQUE = ("counts", "settings", "steps", "step", "inputs")  # have tables of their own
+OPAQUE = (
+    "counts",
+    "settings",
+    "steps",
+    "step",
+    "inputs",
+    "values",
+    "labels",
+    "entities",
+    "fields",
+)  # have tables of their own
 
 
 def table(title):
@@ -258,25 +268,86 @@ def test_keys_of_indices(made):
         assert f"`{key.split('.')[-1]}`" in SHUFFLE, key
 
 
-def test_keys_of_boldinfo(run, made, tree):
-    def told(path, *options, **how):
+@pytest.fixture(scope="module")
+def told(run, made, tree):
+    """What boldinfo says of files of every kind."""
+    folder = made.folder / "kinds"
+    folder.mkdir()
+    labels = np.arange(210).reshape(7, 6, 5) // 53
+    for name in ("sub-01_dseg.nii.gz", "bad_dseg.nii"):
+        write_nifti(folder / name, labels.astype(np.int16))
+    image = nib.Nifti1Image(labels.astype(np.int16), np.eye(4))
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"hello"))
+    nib.save(image, folder / "extended.nii")
+    (folder / "sub-01_dseg.tsv").write_text("index\tname\n1\tV1\n9\tV9\n")
+    (folder / "bad_dseg.tsv").write_text("index\tname\n1\n")
+    write_nifti(folder / "old.hdr", labels.astype(np.int16))
+    header = nib.AnalyzeHeader()
+    header.set_data_dtype(np.int16)
+    header.set_data_shape(labels.shape)
+    (folder / "old.hdr").write_bytes(header.binaryblock)
+    np.save(folder / "mask.npy", labels > 0)
+    (folder / "events.tsv").write_text("onset\tduration\ttrial_type\n0\t1\ta\nn/a\tn/a\tb\n")
+    (folder / "task-a_bold.json").write_text('{"RepetitionTime": 2, "SliceTiming": [0, 1]}')
+
+    def one(path, *options, **how):
         return json.loads(run("boldinfo", "--json", *options, path, **how).text)
 
-    kinds = {
-        "NIfTI": [told(tree.roi), told(tree.runs[0], "--verify"), told(made.odd)],
-        "series and streams": [
-            told(made.folder / "packed.h5", "--verify"),
-            told("-", stdin=made.labelled),
-            told("-", stdin=made.gaps),
+    rich = ["--verify", "--values"]
+    h5 = made.folder / "packed.h5"
+    return {
+        "NIfTI": [one(p, *rich) for p in (tree.roi, tree.runs[0], made.odd, *sorted(folder.glob("*.nii*")))]
+        + [one(folder / "old.hdr")],
+        "npy": [
+            one(made.folder / "roi.fmri.npy", *rich),
+            one(folder / "mask.npy", "--table", folder / "sub-01_dseg.tsv"),
         ],
+        "series and streams": [one(h5, *rich), one("-", stdin=made.labelled), one("-", *rich, stdin=made.gaps)],
+        "rows": [one(made.folder / "roi.meta.npy", "--verify")],
+        "tables": [one(str(tree.design).format(session="01", run="01")), one(folder / "events.tsv", "--verify")],
+        "labels": [one(folder / "sub-01_dseg.tsv")],
+        "sidecars": [one(folder / "task-a_bold.json")],
+        "arrays": [one(made.folder / f"{name}.json", *rich) for name in ("roi", "gaps")],
+        "indices": [one(made.folder / "split.json")],
+        "truth": [one(tree.truth / "settings.json")],
     }
+
+
+def test_keys_of_boldinfo(told):
     both = table("key of boldinfo, all kinds")
-    for kind, found in kinds.items():
-        assert keys(*found) == both | table(f"key of boldinfo, {kind}")
-    arrays = [told(made.folder / "roi.json", "--verify"), told(made.folder / "gaps.json", "--verify")]
-    assert keys(*arrays) == both | table("key of NAME.json")
-    assert keys(told(made.folder / "split.json")) | {"verified"} == both | keys(load_json(made.folder / "split.json"))
-    assert keys(told(made.folder / "roi.fmri.npy", "--verify")) == both | {"dtype", "shape"}
+    optional = {"bytes", "entities", "suffix", "verified"}
+    own = {kind: keys(*found) - both for kind, found in told.items()}
+    assert all(both - optional <= set(each) for found in told.values() for each in found)
+    assert {k for found in told.values() for each in found for k in each} >= both
+    for kind in ("NIfTI", "series and streams", "rows", "tables", "labels", "sidecars"):
+        assert own[kind] == table(f"key of boldinfo, {kind}") - both, kind
+    assert own["npy"] == table("key of boldinfo, npy")
+    assert own["arrays"] == (table("key of NAME.json") | {"runs[].values"}) - both
+    assert own["truth"] == table("key of settings.json") - both
+
+
+def test_kinds_of_boldinfo(told, run, made, tmp_path):
+    (tmp_path / "motion.tsv").write_text("0.5 1\n2 3\n")
+    (tmp_path / "people.tsv").write_text("id\tage\na\t3\n")
+    more = [json.loads(run("boldinfo", "--json", tmp_path / n).text) for n in ("motion.tsv", "people.tsv")]
+    assert {each["kind"] for found in told.values() for each in found} | {m["kind"] for m in more} == table("kind")
+
+
+def inside(value, name):
+    """All objects that stand under a key, anywhere."""
+    if isinstance(value, list):
+        return [each for item in value for each in inside(item, name)]
+    if not isinstance(value, dict):
+        return []
+    here = value.get(name) or []
+    found = here if isinstance(here, list) else [here]
+    return [each for each in found if isinstance(each, dict)] + [e for v in value.values() for e in inside(v, name)]
+
+
+def test_keys_within_boldinfo(told):
+    everything = [each for found in told.values() for each in found]
+    assert keys(*inside(everything, "values")) == table("key of values")
+    assert keys(*inside(everything, "labels")) == table("key of labels")
 
 
 def test_ground_truth(tree):

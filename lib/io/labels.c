@@ -1,7 +1,6 @@
 #include "io/labels.h"
 
 #include "core/parse.h"
-#include "io/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -205,22 +204,29 @@ static int read_lines(struct bm_text *text, struct table *t, struct bm_labels *o
     return check_distinct(t->path, out, err);
 }
 
-int bm_labels_read(const char *path, struct bm_labels *out, struct bm_error *err)
+int bm_labels_parse(const char *path, struct bm_text *text, struct bm_labels *out, struct bm_error *err)
 {
     struct table t = {.path = path};
+    int rc;
+
+    *out = (struct bm_labels){.bytes = text->buf.size, .crc32 = text->crc32};
+    out->path = bm_strdup(path, err);
+    rc = out->path ? read_lines(text, &t, out, err) : -1;
+    if (rc)
+        bm_labels_clear(out);
+    return rc;
+}
+
+int bm_labels_read(const char *path, struct bm_labels *out, struct bm_error *err)
+{
     struct bm_text text;
     int rc;
 
-    memset(out, 0, sizeof *out);
+    *out = (struct bm_labels){0};
     if (bm_text_read(path, &text, err))
         return -1;
-    out->bytes = text.buf.size;
-    out->crc32 = text.crc32;
-    out->path = bm_strdup(path, err);
-    rc = out->path ? read_lines(&text, &t, out, err) : -1;
+    rc = bm_labels_parse(path, &text, out, err);
     bm_text_clear(&text);
-    if (rc)
-        bm_labels_clear(out);
     return rc;
 }
 

@@ -7,6 +7,7 @@
 #define BM_IO_LABELS_H
 
 #include "core/error.h"
+#include "io/text.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,8 @@ struct bm_labels {
 };
 
 int bm_labels_read(const char *path, struct bm_labels *out, struct bm_error *err) BM_MUST_USE;
+/* The same from a text that has been read, and of which no line has been taken. */
+int bm_labels_parse(const char *path, struct bm_text *text, struct bm_labels *out, struct bm_error *err) BM_MUST_USE;
 void bm_labels_clear(struct bm_labels *t);
 /* The name of a number, or NULL. */
 const char *bm_labels_name(const struct bm_labels *t, int64_t index);

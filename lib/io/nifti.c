@@ -19,6 +19,7 @@ struct bm_nifti {
     size_t volume_bytes;   /* as handed out */
     size_t stored_bytes;   /* of a volume in the file */
     size_t next;
+    uint64_t trailing; /* bytes behind the last volume, once finished */
 };
 
 /* ---- opening ---- */
@@ -139,7 +140,8 @@ static int skip_to_samples(struct bm_nifti *n, struct bm_error *err)
 
 static int open_header(struct bm_nifti *n, const char *path, struct bm_error *err)
 {
-    n->data = bm_bytes_open(path, err);
+    if (!n->data)
+        n->data = bm_bytes_open(path, err);
     if (!n->data)
         return -1;
     if (bm_nifti_read_header(n->data, &n->info, &n->offset, err) || (n->info.pair && switch_to_image(n, path, err)))
@@ -151,12 +153,16 @@ static int open_header(struct bm_nifti *n, const char *path, struct bm_error *er
     return skip_to_samples(n, err);
 }
 
-struct bm_nifti *bm_nifti_open(const char *path, struct bm_error *err)
+struct bm_nifti *bm_nifti_from(const char *path, struct bm_bytes *in, struct bm_error *err)
 {
     struct bm_nifti *n = bm_calloc(1, sizeof *n, path, err);
     bool image = is_named(path, ".img", ".img.gz");
     char *header = image && n ? other_half(path, ".img", ".hdr", err) : NULL;
 
+    if (n && !image)
+        n->data = in;
+    else
+        bm_bytes_close(in);
     if (n && (!image || header) && open_header(n, image ? header : path, err) == 0) {
         free(header);
         return n;
@@ -164,6 +170,11 @@ struct bm_nifti *bm_nifti_open(const char *path, struct bm_error *err)
     free(header);
     bm_nifti_close(n);
     return NULL;
+}
+
+struct bm_nifti *bm_nifti_open(const char *path, struct bm_error *err)
+{
+    return bm_nifti_from(path, NULL, err);
 }
 
 void bm_nifti_close(struct bm_nifti *n)
@@ -296,8 +307,9 @@ int bm_nifti_finish(struct bm_nifti *n, size_t *skipped, uint64_t *trailing, str
                        bm_bytes_name(n->data), left - due, n->info.volumes);
     if (skipped)
         *skipped = n->info.volumes - n->next;
+    n->trailing += left - due;
     if (trailing)
-        *trailing = left - due;
+        *trailing = n->trailing;
     n->next = n->info.volumes;
     return 0;
 }

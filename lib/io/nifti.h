@@ -14,6 +14,7 @@
 #define BM_IO_NIFTI_H
 
 #include "core/series.h"
+#include "io/bytes.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,6 +54,9 @@ struct bm_nifti;
 /* Opens and checks the header; for a pair either name may be given. "-" is standard input. The error of a file that
  * is too short names dim, datatype and vox_offset. */
 struct bm_nifti *bm_nifti_open(const char *path, struct bm_error *err) BM_MUST_USE;
+/* The same from an input that stands at the file's first byte and is taken over, also on failure. For the .img of a
+ * pair it is closed, and the pair opened by its names. */
+struct bm_nifti *bm_nifti_from(const char *path, struct bm_bytes *in, struct bm_error *err) BM_MUST_USE;
 const struct bm_nifti_info *bm_nifti_info(const struct bm_nifti *n);
 size_t bm_nifti_volume_bytes(const struct bm_nifti *n);
 /* Next volume into buf (bm_nifti_volume_bytes), samples in the file's order (x fastest), native byte order,
@@ -60,7 +64,7 @@ size_t bm_nifti_volume_bytes(const struct bm_nifti *n);
 int bm_nifti_next(struct bm_nifti *n, void *buf, struct bm_error *err) BM_MUST_USE;
 /* Reads what is left and checks it: gzip trailers, and that no volume is missing. *skipped (may be NULL) gets the
  * number of volumes that were not asked for. Bytes after the last volume are allowed only if fewer than a volume;
- * *trailing (may be NULL) gets their number. */
+ * *trailing (may be NULL) gets their number, on a second call too. */
 int bm_nifti_finish(struct bm_nifti *n, size_t *skipped, uint64_t *trailing, struct bm_error *err) BM_MUST_USE;
 uint32_t bm_nifti_crc32(const struct bm_nifti *n);     /* of the decoded data file; valid after finish */
 uint64_t bm_nifti_bytes(const struct bm_nifti *n);     /* decoded bytes; valid after finish */

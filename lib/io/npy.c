@@ -461,30 +461,30 @@ static int native_type(const struct bm_npy_header *h, const char *name, enum bm_
     return 0;
 }
 
-static int load_items(struct bm_bytes *b, struct bm_npy_header *h, enum bm_dtype *dtype, void **data,
+int bm_npy_read_items(struct bm_bytes *b, struct bm_npy_header *h, enum bm_dtype *dtype, void **data,
                       struct bm_error *err)
 {
     const char *name = bm_bytes_name(b);
     size_t items;
-    int rc = bm_npy_read_header(b, h, err);
 
-    if (rc == 0)
-        return bm_fail(err, BM_EDATA, "%s: is empty; name a .npy file", name);
-    if (rc < 0 || native_type(h, name, dtype, err) || bm_npy_items(h, name, &items, err) ||
-        read_items(b, items, h->itemsize, data, err))
-        return -1;
-    return make_native(h, *dtype, items, name, data, err);
+    *data = NULL;
+    if (native_type(h, name, dtype, err) == 0 && bm_npy_items(h, name, &items, err) == 0 &&
+        read_items(b, items, h->itemsize, data, err) == 0 && make_native(h, *dtype, items, name, data, err) == 0)
+        return 0;
+    free(*data);
+    *data = NULL;
+    return -1;
 }
 
 int bm_npy_load_from(struct bm_bytes *b, struct bm_npy_header *h, enum bm_dtype *dtype, void **data,
                      struct bm_error *err)
 {
+    int rc = bm_npy_read_header(b, h, err);
+
     *data = NULL;
-    if (load_items(b, h, dtype, data, err) == 0)
-        return 0;
-    free(*data);
-    *data = NULL;
-    return -1;
+    if (rc == 0)
+        return bm_fail(err, BM_EDATA, "%s: is empty; name a .npy file", bm_bytes_name(b));
+    return rc < 0 ? -1 : bm_npy_read_items(b, h, dtype, data, err);
 }
 
 int bm_npy_load(const char *path, struct bm_npy_header *h, enum bm_dtype *dtype, void **data, struct bm_error *err)

@@ -36,7 +36,11 @@ int bm_npy_items(const struct bm_npy_header *h, const char *name, size_t *items,
  * *data is owned by the caller. */
 int bm_npy_load(const char *path, struct bm_npy_header *h, enum bm_dtype *dtype, void **data,
                 struct bm_error *err) BM_MUST_USE;
-/* The same from an open input at the array's first byte, read to its end; the caller closes it. */
+/* What follows a header that has been read: all items, native and in C order; h then says so. The input is read to
+ * its end. */
+int bm_npy_read_items(struct bm_bytes *b, struct bm_npy_header *h, enum bm_dtype *dtype, void **data,
+                      struct bm_error *err) BM_MUST_USE;
+/* bm_npy_load from an open input at the array's first byte; the caller closes it. */
 int bm_npy_load_from(struct bm_bytes *b, struct bm_npy_header *h, enum bm_dtype *dtype, void **data,
                      struct bm_error *err) BM_MUST_USE;
 /* Writes one array to path, atomically. */

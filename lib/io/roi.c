@@ -264,8 +264,9 @@ static int label_missing(const struct bm_roi *roi, const struct bm_label_range *
     labels_text(roi, &counts, found, sizeof found);
     bm_label_counts_clear(&counts);
     if (!*found)
-        return bm_fail(err, BM_EDATA, "%s: no voxel is %s; its values are not few whole numbers, so compare with < or >",
-                       roi->path, wanted);
+        return bm_fail(err, BM_EDATA,
+                       "%s: no voxel is %s; its values are not few whole numbers, so compare with < or >", roi->path,
+                       wanted);
     return bm_fail(err, BM_EDATA, "%s: no voxel is %s; name labels that are there (with the voxels of each: %s)",
                    roi->path, wanted, found);
 }

@@ -1,7 +1,6 @@
 #include "io/rowsfile.h"
 
 #include "core/parse.h"
-#include "io/bytes.h"
 #include "io/npy.h"
 #include "io/runjson.h"
 #include "io/sealed.h"
@@ -43,7 +42,7 @@ static size_t history_of(const struct bm_npy_header *h)
     return strcmp(h->descr, bm_meta_descr((size_t)history, expected, sizeof expected)) == 0 ? (size_t)history : 0;
 }
 
-static int read_meta(struct bm_bytes *in, struct bm_rows *meta, struct bm_error *err)
+int bm_rowsfile_read_meta(struct bm_bytes *in, struct bm_rows *meta, struct bm_error *err)
 {
     const char *name = bm_bytes_name(in);
     struct bm_npy_header h;
@@ -142,7 +141,7 @@ static int read_any(struct bm_bytes *in, struct bm_rowsfile *out, struct bm_erro
     if (!start)
         return -1;
     if (got == 1 && *start == 0x93)
-        return read_meta(in, &out->meta, err);
+        return bm_rowsfile_read_meta(in, &out->meta, err);
     if (got == 1 && *start == '{')
         return read_json(in, out, err);
     return bm_fail(

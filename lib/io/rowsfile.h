@@ -4,6 +4,7 @@
 #define BM_IO_ROWSFILE_H
 
 #include "core/series.h"
+#include "io/bytes.h"
 
 struct bm_run_rows {
     int subject, session, run; /* 0..32767 */
@@ -18,6 +19,8 @@ struct bm_rowsfile {
     uint32_t crc32; /* of the file */
 };
 
+/* The rows of NAME.meta.npy alone, from an input at its first byte, read to its end; meta->data is owned. */
+int bm_rowsfile_read_meta(struct bm_bytes *in, struct bm_rows *meta, struct bm_error *err) BM_MUST_USE;
 int bm_rowsfile_read(const char *path, struct bm_rowsfile *out, struct bm_error *err) BM_MUST_USE;
 void bm_rowsfile_clear(struct bm_rowsfile *f);
 

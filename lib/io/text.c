@@ -27,23 +27,30 @@ static int read_all(struct bm_bytes *b, struct bm_buf *buf, struct bm_error *err
     return got < 0 ? -1 : bm_bytes_finish(b, NULL, err);
 }
 
-int bm_text_read(const char *path, struct bm_text *text, struct bm_error *err)
+int bm_text_read_from(struct bm_bytes *b, struct bm_text *text, struct bm_error *err)
 {
-    struct bm_bytes *b = bm_bytes_open(path, err);
     int rc;
 
     memset(text, 0, sizeof *text);
-    if (!b)
-        return -1;
     rc = read_all(b, &text->buf, err);
     text->crc32 = bm_bytes_crc32(b);
     if (rc == 0 && text->buf.size > 0 && memchr(text->buf.data, 0, text->buf.size))
         rc = bm_fail(err, BM_EDATA, "%s: is not text (it has NUL bytes); name a text table", bm_bytes_name(b));
     if (text->buf.size >= 3 && memcmp(text->buf.data, "\xEF\xBB\xBF", 3) == 0)
         text->pos = 3;
-    bm_bytes_close(b);
     if (rc)
         bm_text_clear(text);
+    return rc;
+}
+
+int bm_text_read(const char *path, struct bm_text *text, struct bm_error *err)
+{
+    struct bm_bytes *b = bm_bytes_open(path, err);
+    int rc = b ? bm_text_read_from(b, text, err) : -1;
+
+    if (!b)
+        memset(text, 0, sizeof *text);
+    bm_bytes_close(b);
     return rc;
 }
 

@@ -6,6 +6,7 @@
 #define BM_IO_TEXT_H
 
 #include "core/mem.h"
+#include "io/bytes.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +25,8 @@ struct bm_text {
 };
 
 int bm_text_read(const char *path, struct bm_text *text, struct bm_error *err) BM_MUST_USE;
+/* The same from an input at its first byte; the caller closes it. */
+int bm_text_read_from(struct bm_bytes *b, struct bm_text *text, struct bm_error *err) BM_MUST_USE;
 void bm_text_clear(struct bm_text *text);
 bool bm_text_line(struct bm_text *text, struct bm_span *line); /* false: no more lines */
 bool bm_text_only_blank_left(const struct bm_text *text);      /* nothing but line ends after the last line given */
