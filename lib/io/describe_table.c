@@ -36,13 +36,26 @@ struct table {
     double end;             /* of the last event, seconds */
 };
 
+/* UTF-8, but for a character that the end may have cut in two. */
+static bool is_utf8(const unsigned char *p, size_t n)
+{
+    for (size_t cut = 0; cut < 4 && cut < n; cut++) {
+        json_t *value = json_stringn((const char *)p, n - cut);
+
+        json_decref(value);
+        if (value)
+            return true;
+    }
+    return false;
+}
+
 bool bm_describe_is_text(const unsigned char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (p[i] < 0x20 && p[i] != '\t' && p[i] != '\n' && p[i] != '\r')
             return false;
     }
-    return true;
+    return is_utf8(p, n);
 }
 
 /* ---- fields ---- */
@@ -193,10 +206,23 @@ static int take_lines(struct table *t, struct bm_error *err)
             return -1;
         begun = true;
     }
-    return 0;
+    if (t->n > 1 || t->rows)
+        return 0;
+    return bm_fail(err, BM_EDATA, "%s: is text, but no table; name another file", t->path);
 }
 
 /* ---- what came out ---- */
+
+/* Text that may be anything as JSON. */
+static json_t *word_json(struct bm_span a)
+{
+    struct bm_error ignored = {0};
+    char *copy = bm_span_dup(a, &ignored);
+    json_t *value = copy ? bm_runjson_text(copy) : NULL;
+
+    free(copy);
+    return value ? value : json_string("?");
+}
 
 static json_t *levels_json(const struct column *c)
 {
@@ -211,8 +237,8 @@ static json_t *levels_json(const struct column *c)
 
 static json_t *column_json(const struct column *c, size_t number)
 {
-    json_t *name = c->name.s ? json_stringn(c->name.s, c->name.n) : json_sprintf("%zu", number + 1);
-    json_t *out = json_pack("{s:o,s:I}", "name", name ? name : json_string("?"), "missing", (json_int_t)c->missing);
+    json_t *name = c->name.s ? word_json(c->name) : json_sprintf("%zu", number + 1);
+    json_t *out = json_pack("{s:o,s:I}", "name", name, "missing", (json_int_t)c->missing);
 
     if (c->numbers && !c->words) {
         (void)json_object_set_new(out, "min", json_real(c->min));

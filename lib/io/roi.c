@@ -175,7 +175,7 @@ const char *bm_roi_condition(const struct bm_roi *roi, char *text, size_t n)
     size_t used = (size_t)snprintf(text, n, "%s ", signs[roi->op]), from = used;
 
     if (!roi->labels.n)
-        (void)snprintf(text + used, n - used, "%g", roi->number);
+        (void)snprintf(text + used, n - used, "%.10g", roi->number);
     for (size_t i = 0, at = 0; i < roi->labels.n; i++) {
         range_text(roi, &roi->labels.items[i], item, sizeof item);
         if (!list(text + from, n - from, &at, "%s", item))
