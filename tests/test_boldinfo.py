@@ -205,12 +205,15 @@ def test_a_bad_table_beside_a_volume_is_told(run, labelled, tmp_path):
     run.fails("boldinfo", "--table", tmp_path / "none.tsv", tmp_path / "rois.npy", says="none.tsv")
 
 
-@pytest.mark.parametrize("kind", ["half", "many", "index", "huge", "inf", "nan"])
+@pytest.mark.parametrize("kind", ["half", "many", "index", "once", "huge", "inf", "nan"])
 def test_what_is_no_label_volume(run, tmp_path, kind):
     volume = np.arange(3000.0).reshape(30, 10, 10) % 4
     volume += {"half": 0.5, "huge": 2.0**62, "index": 0}.get(kind, 0)
     if kind in ("many", "index"):
         volume = np.arange(3000).reshape(30, 10, 10) % (1001 if kind == "many" else 3000)
+    if kind == "once":
+        volume = np.arange(30).reshape(5, 3, 2) // 2 * 2 + (np.arange(30).reshape(5, 3, 2) < 4)
+        volume[0, 0] = [50, 51]
     if kind in ("nan", "inf"):
         volume[3, 4, 5] = np.nan if kind == "nan" else np.inf
     write_nifti(tmp_path / "v.nii", volume)
@@ -336,6 +339,28 @@ def test_damage_is_found_by_values_too(run, artifacts):
         run.fails("boldinfo", "--values", artifacts / name, says=name)
 
 
+def test_the_end_of_a_nifti_file(run, tmp_path):
+    """Bytes behind one volume are counted as behind many; a run whose values are read is read to its last trailer."""
+    for volumes in (1, 3):
+        path = write_nifti(
+            tmp_path / f"{volumes}.nii", bold(volumes=volumes)[..., 0 if volumes == 1 else slice(None)]
+        )
+        with open(path, "ab") as f:
+            f.write(b"12345")
+        assert told(run, "--verify", path)["trailing_bytes"] == 5
+        assert "5 bytes after" in run("boldinfo", "--verify", path).text
+    with open(path, "ab") as f:
+        f.write(bytes(7 * 6 * 5 * 2))
+    run("boldinfo", path)
+    run.fails("boldinfo", "--values", path, says=["3.nii", "bytes follow"])
+    path = write_nifti(tmp_path / "r.nii.gz", bold(volumes=3))
+    blob = bytearray(path.read_bytes())
+    blob[-6] ^= 1
+    path.write_bytes(blob)
+    run("boldinfo", path)
+    run.fails("boldinfo", "--values", path, says="r.nii.gz")
+
+
 # Other kinds --------------------------------------------------------------------------------------------------------
 
 
@@ -423,16 +448,16 @@ def test_confounds(run, tmp_path, name):
 
 
 def test_events(run, tmp_path):
-    rows = [(0, 2, "face"), (3.5, 1, "house"), (12, "n/a", "n/a"), (8, 2.5, "face")]
+    rows = [(0, 2, "face"), (3.5, 1, "house"), (12, "n/a", "n/a"), (8, 5, "face")]
     (tmp_path / "e.tsv").write_text(
         "onset\tduration\ttrial_type\n" + "".join(f"{a}\t{b}\t{c}\r\n" for a, b, c in rows)
     )
     info = told(run, tmp_path / "e.tsv")
-    assert (info["kind"], info["rows"], info["end"]) == ("events", 4, 12)
+    assert (info["kind"], info["rows"], info["end"]) == ("events", 4, 13)
     assert info["columns"][2]["levels"] == [{"value": "face", "rows": 2}, {"value": "house", "rows": 1}]
     assert [c["missing"] for c in info["columns"]] == [0, 1, 1]
     text = run("boldinfo", tmp_path / "e.tsv").text
-    assert "4, the last ends at 12 s" in text and "face: 2" in text and "1 n/a" in text
+    assert "4, the last ends at 13 s" in text and "face: 2" in text and "1 n/a" in text
 
 
 def test_metadata_rows_are_told_run_by_run(run, artifacts):
