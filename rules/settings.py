@@ -44,6 +44,16 @@ def numbers(key, spec):
     return sorted(chosen)
 
 
+def chosen(key, spec, known):
+    """As `numbers`; what is a label in `known`, {label: number}, may be named by it."""
+    items = spec if isinstance(spec, list) else str(spec).split(",")
+    labels = [str(item).strip() for item in items if str(item).strip() in known and not str(item).strip().isdecimal()]
+    rest = [item for item in items if str(item).strip() not in labels]
+    if not labels or spec == "all":
+        return numbers(key, spec)
+    return sorted({known[label] for label in labels} | set(numbers(key, rest) if rest else []))
+
+
 def ranges(chosen):
     """[1, 2, 3, 5] as "1-3,5"."""
     parts = []
