@@ -213,9 +213,9 @@ def session_gaps(pattern, found, chosen=None):
     stand for a name."""
     there = f"sessions {ranges(found)} are there" if found else "no session is there"
     return [
-        f"{pattern.path(session=f'{number:02d}')}: no run of session {number} is there ({there}); "
+        f"{pattern.closed(session=f'{number:02d}')}: no run of session {number} is there ({there}); "
         "add its files, name the sessions, or set allow_missing: true"
-        for number in chosen or range(1, max(found, default=1) + 1)
+        for number in chosen or range(1, max(found, default=0) + 1)
         if number not in found
     ]
 
@@ -301,9 +301,11 @@ def last_number(name, keys):
 
 
 def number_options(runs):
-    """Sessions and runs as nifti2h5 takes them, where the scans' names do not tell it: one number a run."""
-    names = [told(run.path) for run in runs]
+    """Sessions and runs as nifti2h5 takes them, where the scans' names do not tell it."""
+    if [told(run.path) for run in runs] == [(run.session, run.number) for run in runs]:
+        return {"session": None, "run": None}
+    sessions = [str(run.session) for run in runs]
     return {
-        key: None if mine == [name[i] for name in names] else ",".join(map(str, mine))
-        for i, (key, mine) in enumerate((("session", [r.session for r in runs]), ("run", [r.number for r in runs])))
+        "session": sessions[0] if len(set(sessions)) == 1 else ",".join(sessions),
+        "run": ",".join(str(run.number) for run in runs),
     }
