@@ -1,7 +1,4 @@
-"""The pipelines that clean and label runs, as (program, options) pairs. Pure functions of the configuration.
-
-Options that have their defaults are left out where the programs have the same defaults.
-"""
+"""The pipelines that clean and label runs, as (program, options) pairs. Pure functions of the configuration."""
 
 from settings import listed
 
@@ -29,22 +26,25 @@ def detrended(clean):
     """psc needs the mean, which detrend takes away: there zscore comes first."""
     numeric = []
     if clean["order"] is not None:
-        numeric.append(("detrend", {"order": clean["order"], **extras(clean, "keep_mean", "nonfinite")}))
+        given = {"order": clean["order"], "keep_mean": clean["keep_mean"], "nonfinite": unusual(clean)}
+        numeric.append(("detrend", given))
     numeric += standardised(clean)
     return numeric[::-1] if clean["method"] == "psc" else numeric
 
 
 def denoised(clean, confounds, masks):
     order = -1 if clean["order"] is None else clean["order"]
-    given = {"order": order, **extras(clean, "high_pass", "low_pass")}
+    given = {"order": order, "high_pass": clean["high_pass"], "low_pass": clean["low_pass"]}
+    butterworth = clean["filter"] == "butterworth"
     if clean["high_pass"] or clean["low_pass"]:
-        given |= extras(clean, "filter", "filter_order")
+        given |= {"filter": clean["filter"], "filter_order": clean["filter_order"] if butterworth else None}
     if wants_confounds(clean):
         given |= {"confounds": confounds, **confound_options(clean["confounds"])}
     if clean["censor"]["conditions"] or masks:
         given |= censor_options(clean["censor"], masks)
+        given["ends"] = clean["censor"]["ends"] if butterworth else None
     given["keep_mean"] = clean["keep_mean"] or clean["method"] == "psc"
-    given |= extras(clean, "nonfinite")
+    given["nonfinite"] = unusual(clean)
     return [("denoise", given), *standardised(clean)]
 
 
@@ -53,7 +53,7 @@ def confound_options(confounds):
     return {
         "columns": ",".join(str(column) for column in columns) if columns else "none",
         "expand": ",".join(confounds["expand"]) or None,
-        **extras(confounds, "missing"),
+        "missing": confounds["missing"],
     }
 
 
@@ -63,7 +63,7 @@ def censor_options(censor, masks):
         "sample_mask": masks,
         "censor_before": censor["before"] or None,
         "censor_after": censor["after"] or None,
-        **extras(censor, "min_segment", "ends"),
+        "min_segment": censor["min_segment"] or None,
     }
 
 
@@ -71,15 +71,12 @@ def standardised(clean):
     if clean["method"] == "none":
         return []
     ddof = clean["ddof"] if clean["method"] == "zscore" else None
-    return [("zscore", {"method": clean["method"], "ddof": ddof, **extras(clean, "nonfinite")})]
+    return [("zscore", {"method": clean["method"], "ddof": ddof, "nonfinite": unusual(clean)})]
 
 
-DEFAULTS = {"filter": "cosine", "filter_order": 5, "missing": "start", "ends": "extrapolate", "nonfinite": "voxel"}
-
-
-def extras(section, *names):
-    """The options that differ from the programs' defaults."""
-    return {name: section[name] or None for name in names if section[name] != DEFAULTS.get(name)}
+def unusual(clean):
+    """What to do with samples that are not finite, where it is not what the programs do anyway."""
+    return None if clean["nonfinite"] == "voxel" else clean["nonfinite"]
 
 
 def labelling(labels, sampled, designs, dtype=None):
