@@ -60,7 +60,7 @@ def by_fmriprep(about):
 
 
 def nearest(sidecars, key):
-    """(value, path) of a key in the first of a scan's sidecars that has it, the nearest first; (None, None) if none."""
+    """(value, path) of a key in the first of a scan's sidecars that has it; (None, None) if none has."""
     for path in sidecars:
         content = read_json(path)
         if key in content:
@@ -87,7 +87,9 @@ def sampled(sidecars, tr=None):
     if path is None or tr is None:
         return None
     if isinstance(start, bool) or not isinstance(start, int | float) or not 0 <= start <= tr:
-        raise ValueError(f"{path}: StartTime is {start!r}, not between 0 and the TR of {tr:g} s; give labels: sampled")
+        raise ValueError(
+            f"{path}: StartTime is {start!r}, not between 0 and the TR of {tr:g} s; give labels: sampled"
+        )
     return round(start / tr, 6)
 
 

@@ -123,7 +123,7 @@ def sessions(subject):
 def of_session(files, subject, session):
     """The files of a session, and those that are for all."""
     numbers = session_numbers(subject)
-    return [file for file in files if numbers.get(file.labels.get("session"), session) == session]
+    return [file for file in files if layout.is_of_session(file.labels.get("session"), session, numbers)]
 
 
 @cache
@@ -257,8 +257,7 @@ def sidecars(subject):
         return {}
     return {
         run.path: [
-            file.path
-            for file in layout.companions(companions("sidecars", subject, run.session)[1], run.labels)
+            file.path for file in layout.companions(companions("sidecars", subject, run.session)[1], run.labels)
         ]
         for run in all_runs(subject)
     }

@@ -51,6 +51,13 @@ def numbers_of(labels, given=None):
     return numbers | {label: number for number, label in enumerate(named, first)}
 
 
+def is_of_session(label, session, numbers):
+    """Whether a file with this label is for a session. One without a label is for all, one of a session without scans
+    is for none."""
+    plain = int(label) if label and is_number(label) else None
+    return label is None or numbers.get(label, plain) == session
+
+
 def named(labels):
     """The labels that are no numbers, sorted."""
     return sorted(label for label in labels if label and not is_number(label))
@@ -117,7 +124,7 @@ def specific(file):
 
 
 def companions(found, scan):
-    """The files that fit the scan, the nearest first, as BIDS has it: `found` has them in the order of the patterns."""
+    """The files that fit the scan, the nearest first as BIDS has it; those as near stay in the order of `found`."""
     return sorted((file for file in found if fits(file.labels, scan)), key=specific, reverse=True)
 
 
@@ -205,12 +212,13 @@ def missing(pattern, labels, number, known, what):
     digits = len(labels.get("run") or "00")
     path = expected(pattern, {**labels, "run": f"{number:0{digits}d}"})
     aside = "set layout: designs: null if the scans have none" if what == "design" else "name the runs (runs)"
-    return f"{path}: this {what} is missing (runs {ranges(known)} are known); add the file, {aside}, or set allow_missing: true"
+    there = f"runs {ranges(known)} are known"
+    return f"{path}: this {what} is missing ({there}); add the file, {aside}, or set allow_missing: true"
 
 
 def session_gaps(pattern, found, chosen=None):
-    """What is missing between the sessions found, or of those chosen; `found` are the numbers, without those that only
-    stand for a name."""
+    """What is missing between the sessions found, or of those chosen; `found` are numbers, without those that stand
+    for a name."""
     there = f"sessions {ranges(found)} are there" if found else "no session is there"
     return [
         f"{pattern.closed(session=f'{number:02d}')}: no run of session {number} is there ({there}); "
@@ -247,7 +255,9 @@ def categories(paths, column):
             raise ValueError(f"{path}: has no column {column}, but {', '.join(rows[0])}; correct labels: column")
         found |= {row[rows[0].index(column)].strip() for row in rows[1:] if len(row) == len(rows[0])}
     if wrong := sorted(name for name in found if "," in name):
-        raise ValueError(f"{paths[0]}: a category with a comma in its name ({wrong[0]}) cannot be handed on; rename it")
+        raise ValueError(
+            f"{paths[0]}: a category with a comma in its name ({wrong[0]}) cannot be handed on; rename it"
+        )
     return sorted(found - {"n/a", ""}, key=str.encode)
 
 
@@ -266,8 +276,8 @@ def rest_surprise(total, rest, expected):
 
 
 def file_options(files, runs):
-    """What names one file a run to the programs: one pattern where it says it all, as {session} and {run} for two
-    digits or more and {session:d} and {run:d} for numbers without padding, and else the paths in the order of runs."""
+    """What names one file a run to the programs: one pattern where it says it all, with {session} and {run} for two
+    digits or more and {session:d} and {run:d} for numbers without padding; else the paths in the order of runs."""
     paths = [file.path for file in files]
     if not files or any(file.pattern != files[0].pattern for file in files):
         return paths

@@ -58,7 +58,9 @@ class Pattern(NamedTuple):
         parts = [Part(i % 2 == 1, tokens(piece.strip("[]") if i % 2 else piece)) for i, piece in enumerate(pieces)]
         for part in parts:
             if part.optional and not part.names:
-                raise ValueError(f"{text}: an optional part (in []) needs a {{hole}}; use a link to a file with brackets")
+                raise ValueError(
+                    f"{text}: an optional part (in []) needs a {{hole}}; use a link to a file with brackets"
+                )
             if any(set(token) & set("[]{}") for token in part.tokens if not isinstance(token, Hole)):
                 raise ValueError(f"{text}: a bracket or brace has no partner, or holds another; write [_run-{{run}}]")
         return cls(tuple(part for part in parts if part.tokens))

@@ -48,11 +48,15 @@ def load(path, builtin):
             content = yaml.safe_load(file)
     except FileNotFoundError:
         own = ", ".join(sorted(name[:-5] for name in os.listdir(builtin) if name.endswith(".yaml")))
-        raise ValueError(f"{path}: there is no such preset; boldmill has {own}, others are given by their path") from None
+        raise ValueError(
+            f"{path}: there is no such preset; boldmill has {own}, others are given by their path"
+        ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{path}: this preset cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: a preset holds sections of the configuration, such as layout; see docs/datasets.md")
+        raise ValueError(
+            f"{path}: a preset holds sections of the configuration, such as layout; see docs/datasets.md"
+        )
     return content
 
 

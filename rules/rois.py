@@ -92,7 +92,9 @@ def joined(name, files, parts, combine):
     """The terms of several files; each must be simple enough to stand beside the others."""
     for file, part in zip(files, parts, strict=True):
         if not part.plain or (combine == "intersection" and len(part.terms) > 1):
-            raise ValueError(f"rois: {name}: {file} is a combination of its own, which cannot be one of several; {HOW}")
+            raise ValueError(
+                f"rois: {name}: {file} is a combination of its own, which cannot be one of several; {HOW}"
+            )
     return [term for part in parts for term in part.terms]
 
 
@@ -119,7 +121,11 @@ def masks(volumes):
 def terms_of(item, entry, volumes, inside):
     """The terms that `minus` names."""
     if item not in volumes.entries or item == inside[-1]:
-        return [Term(path) for path in masks(volumes)] if item == MASK else [term(item, {**entry, "labels": None}, volumes)]
+        return (
+            [Term(path) for path in masks(volumes)]
+            if item == MASK
+            else [term(item, {**entry, "labels": None}, volumes)]
+        )
     other = selection(item, volumes, inside)
     if not other.plain:
         raise ValueError(f"rois: {inside[-1]}: {item} is a combination of its own, which cannot be taken away; {HOW}")

@@ -59,7 +59,9 @@ def scan(path, seed=0, volumes=24, scans=True, tr=1.5, dtype=np.int16):
         path.write_text("scan")
 
 
-def fmriprep(root, subjects=("01",), sessions=(None,), runs=("1", "2"), task="look", spaces=("MNI",), start=0.75, **how):
+def fmriprep(
+    root, subjects=("01",), sessions=(None,), runs=("1", "2"), task="look", spaces=("MNI",), start=0.75, **how
+):
     """What fMRIPrep leaves in derivatives/fmriprep of a raw dataset, which is written too (without its scans)."""
     volumes = how.get("volumes", 24)
     raw(root, subjects, sessions, runs, task, scans=False)
