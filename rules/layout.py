@@ -14,7 +14,7 @@ from patterns import Found
 from settings import ranges
 
 MOST = 32767  # the largest number of a subject, session or run in the metadata rows
-OWN = {"subject", "session", "run"}  # holes that tell runs from one another; others have one value
+OWN = {"subject", "session", "run", "ext"}  # holes in which runs may differ; all others have one value
 NO_ENTITIES = {"roi", "stat", "hemi", "derivatives"}
 
 

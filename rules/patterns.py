@@ -17,6 +17,7 @@ LABELS = {
     "run": "[0-9]+",
     "roi": "[^/]+",
     "stat": "[^/]+",
+    "ext": r"nii(?:\.gz)?",
 }
 ENTITY = "[A-Za-z0-9+]+"  # task, acq, space, ... of BIDS
 

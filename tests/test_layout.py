@@ -159,6 +159,14 @@ def test_patterns_as_paths():
     assert Pattern.parse("{where}/[{run}]").fill(where="/a[b]").closed(run="1") == "/a[b]/1"
 
 
+def test_scans_with_and_without_gzip(tmp_path):
+    for name in ("run-1.nii", "run-2.nii.gz", "run-3.nii.bz2"):
+        touch(tmp_path / name)
+    files = find(tmp_path, "run-{run}.{ext}")
+    assert [file.labels["ext"] for file in files] == ["nii", "nii.gz"]
+    assert layout.entity_problems(files) == []
+
+
 @pytest.mark.parametrize("text", ["a[b]c", "a[{run}", "a{run", "a}b", "[a[{run}]]", "a]"])
 def test_patterns_that_are_none(text):
     with pytest.raises(ValueError, match=re.escape(text)):

@@ -1,7 +1,9 @@
 """Presets, what BIDS datasets say about themselves, entries of rois, and pipelines: the other pure functions."""
 
 import json
+import re
 import sys
+import textwrap
 
 import pytest
 import yaml
@@ -59,6 +61,28 @@ def test_presets_fit_the_schema(name, schema):
         for text in presets_listed(layout.get(key)):
             pattern = Pattern.parse(text)
             assert " " not in text and (key not in ("runs", "confounds") or "run" in pattern.holes), text
+
+
+def test_examples_of_the_page_fit_the_schema(schema):
+    import jsonschema
+
+    text = (ROOT / "docs/datasets.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
+    blocks += [textwrap.dedent(block) for block in re.findall(r"\n\n((?:    \w+: .*\n)+)", text)]
+    assert len(blocks) > 6
+    for block in blocks:
+        content = yaml.safe_load(block)
+        content.pop("extends", None)
+        jsonschema.Draft202012Validator(schema).validate(content)
+    named = set(re.findall(r"^\| `(\w+)` \|", text.split("## Patterns")[0], re.M))
+    assert named == set(NAMES)
+    keys = set(
+        re.findall(
+            r"`(\w+)`",
+            "".join(re.findall(r"^\| (`.*?) \|", text.split("## What a preset says")[1].split("##")[0], re.M)),
+        )
+    )
+    assert keys - {"layout"} == set(schema["properties"]["layout"]["properties"]) - {"preset"}
 
 
 def presets_listed(value):
