@@ -44,6 +44,7 @@ def denoised(clean, confounds, masks):
         given |= censor_options(clean["censor"], masks)
         given["ends"] = clean["censor"]["ends"] if butterworth else None
     given["keep_mean"] = clean["keep_mean"] or clean["method"] == "psc"
+    given["dtype"] = "float64" if clean["method"] == "psc" else None  # small changes on a large mean
     given["nonfinite"] = unusual(clean)
     return [("denoise", given), *standardised(clean)]
 

@@ -381,6 +381,80 @@ def test_confounds_and_censoring(prepared, tmp_path):
         assert np.array_equal(file["fmri"][...][:, : fmri.shape[1]], fmri[first])
 
 
+@pytest.fixture(scope="module")
+def synthetic(run, tmp_path_factory):
+    """NSD as synthnsd writes it: one subject, sessions 1 and 2 of two runs, 226 volumes and motion a run."""
+    root = tmp_path_factory.mktemp("synthetic") / "nsd"
+    run("synthnsd", "--sessions", "1-2", "--runs", "2", "--dims", "12,13,11", "--seed", "3", root)
+    return root
+
+
+def test_motion_is_taken_out_of_nsd(synthetic, tmp_path):
+    """225 rows and 226 lines of motion; a delay whose rest moves the data; both routes."""
+    from nilearn.signal import clean
+
+    config = {"root": str(synthetic), "sessions": 1, "clean": {"confounds": {"columns": "1-6"}}}
+    packed, direct = (Flow(tmp_path / route, {**config, "route": route}) for route in ("packed", "direct"))
+    for flow in (packed, direct):
+        flow.folder.mkdir()
+        flow("cache/subj01/general.fmri.npy")
+    assert all(packed.bytes(f"cache/subj01/general.{w}") == direct.bytes(f"cache/subj01/general.{w}") for w in ARRAYS)
+    fmri, meta, _ = arrays(packed, "subj01/general")
+    mask = folded(synthetic / "nsddata/ppdata/subj01/func1pt8mm/roi/nsdgeneral.nii.gz") > 0
+    for number in (1, 2):
+        name = f"session01_run{number:02d}"
+        data = folded(synthetic / NSD / f"timeseries/timeseries_{name}.nii.gz")[mask].T[:225]
+        motion = np.loadtxt(synthetic / NSD / f"motion/motion_{name}.tsv")
+        assert len(motion) == 226
+        expected = clean(data, confounds=motion[:225], detrend=True, standardize="zscore_sample", filter=False)
+        rows, varied = meta["run"] == number, data.std(axis=0) > 0
+        assert np.abs(fmri[rows][:, varied] - expected[:, varied]).max() < 1e-4
+
+    moved = {"shift": "linear", "edges": "hold"}
+    for flow in (packed, direct):
+        flow("cache/subj01/general.fmri.npy", labels=moved)
+    assert packed.bytes("cache/subj01/general.fmri.npy") == direct.bytes("cache/subj01/general.fmri.npy")
+    rest = 4.6 / (4 / 3) - 3  # of the delay in TRs
+    late = np.load(packed.path("cache/subj01/general.fmri.npy"))[:224]
+    assert np.abs(late - ((1 - rest) * fmri[:224] + rest * fmri[1:225])).max() < 1e-4
+
+
+def test_combinations_of_rois(synthetic, tmp_path):
+    place = synthetic / "nsddata/ppdata/subj01/func1pt8mm"
+    volumes = {
+        name: folded(place / f"roi/{name}.nii.gz") for name in ("nsdgeneral", "prf-visualrois", "lh.prf-visualrois")
+    }
+    mean = folded(place / "mean.nii.gz")
+    level = float(np.median(mean[volumes["nsdgeneral"] > 0]))
+    entries = {
+        "V1": {"file": "prf-visualrois", "labels": ["V1v", "V1d"]},
+        "early": ["V1", "V2"],
+        "V2": {"file": "prf-visualrois", "labels": "3-4"},
+        "late": {"file": "nsdgeneral", "minus": "early"},
+        "loud": {"file": "late", "where": f"mean > {level:g}"},
+        "lhV1": {"file": "prf-visualrois", "labels": "1-2", "hemi": "lh"},
+        "inside": {"file": "nsdgeneral", "where": ["V1", f"mean <= {level:g}"]},
+    }
+    general, prf = volumes["nsdgeneral"] > 0, volumes["prf-visualrois"]
+    limit = float(f"{level:g}")
+    expected = {
+        "early": np.isin(prf, [1, 2, 3, 4]),
+        "late": general & ~np.isin(prf, [1, 2, 3, 4]),
+        "loud": general & ~np.isin(prf, [1, 2, 3, 4]) & (mean > limit),
+        "lhV1": np.isin(volumes["lh.prf-visualrois"], [1, 2]),
+        "inside": general & np.isin(prf, [1, 2]) & (mean <= limit),
+    }
+    config = {"root": str(synthetic), "sessions": 1, "rois": entries}
+    for route in ("packed", "direct"):
+        flow = Flow(tmp_path / route, {**config, "route": route})
+        flow.folder.mkdir()
+        flow(*(f"cache/subj01/{name}.fmri.npy" for name in expected))
+        for name, mask in expected.items():
+            about = json.loads(flow.bytes(f"cache/subj01/{name}.json"))
+            assert 0 < mask.sum() < general.sum() + (prf > 0).sum()
+            assert about["voxels"] == np.flatnonzero(mask).tolist(), (route, name)
+
+
 MINE = """\
 extends: bids
 layout:

@@ -63,25 +63,28 @@ def test_presets_fit_the_schema(name, schema):
             assert " " not in text and (key not in ("runs", "confounds") or "run" in pattern.holes), text
 
 
-def test_examples_of_the_page_fit_the_schema(schema):
+@pytest.mark.parametrize("page, least", [("datasets", 7), ("cleaning", 6), ("workflow", 2)])
+def test_examples_of_the_pages_fit_the_schema(schema, page, least):
     import jsonschema
 
-    text = (ROOT / "docs/datasets.md").read_text()
+    text = (ROOT / f"docs/{page}.md").read_text()
     blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
-    blocks += [textwrap.dedent(block) for block in re.findall(r"\n\n((?:    \w+: .*\n)+)", text)]
-    assert len(blocks) > 6
+    blocks += [
+        textwrap.dedent(block) for block in re.findall(r"\n\n((?:    \w+:(?! {2}).*\n(?:      .*\n)*)+)", text)
+    ]
+    assert len(blocks) >= least
     for block in blocks:
         content = yaml.safe_load(block)
         content.pop("extends", None)
         jsonschema.Draft202012Validator(schema).validate(content)
+
+
+def test_the_page_knows_all_presets_and_keys(schema):
+    text = (ROOT / "docs/datasets.md").read_text()
     named = set(re.findall(r"^\| `(\w+)` \|", text.split("## Patterns")[0], re.M))
     assert named == set(NAMES)
-    keys = set(
-        re.findall(
-            r"`(\w+)`",
-            "".join(re.findall(r"^\| (`.*?) \|", text.split("## What a preset says")[1].split("##")[0], re.M)),
-        )
-    )
+    table = re.findall(r"^\| (`.*?) \|", text.split("## What a preset says")[1].split("##")[0], re.M)
+    keys = set(re.findall(r"`(\w+)`", "".join(table)))
     assert keys - {"layout"} == set(schema["properties"]["layout"]["properties"]) - {"preset"}
 
 
@@ -416,7 +419,14 @@ ZSCORE = ("zscore", {"method": "zscore", "ddof": 1})
             [
                 (
                     "denoise",
-                    {"order": 1, "confounds": ["c"], "columns": "1-6", "missing": "start", "keep_mean": True},
+                    {
+                        "order": 1,
+                        "confounds": ["c"],
+                        "columns": "1-6",
+                        "missing": "start",
+                        "keep_mean": True,
+                        "dtype": "float64",
+                    },
                 ),
                 ("zscore", {"method": "psc"}),
             ],
