@@ -74,15 +74,17 @@ def scans(subject):
 def numbering(kind):
     """{label: number} of all subjects or sessions of the dataset, some of which are no numbers."""
     labels = {file.labels.get(kind) for file in every_run()}
-    given = layout.numbers_of(labels, config["layout"]["numbers"].get(kind))
-    texts = ", ".join(f"{label} is {given[label]}" for label in layout.named(labels))
-    logger.info(f"{kind}s with names are given numbers: {texts} (layout: numbers gives others)")
-    return given
+    numbers = checked(layout.numbers_of, labels, config["layout"]["numbers"][kind])
+    texts = ", ".join(f"{label} is {numbers[label]}" for label in layout.named(labels))
+    if texts:
+        logger.info(f"{kind}s with names are given numbers: {texts} (layout: numbers gives others)")
+    return numbers
 
 
 def numbers_of(kind, labels):
     """{label: number} of some labels; those that are no numbers are numbered throughout the dataset."""
-    return numbering(kind) if layout.named(labels) else layout.numbers_of(labels)
+    given = config["layout"]["numbers"][kind]
+    return numbering(kind) if layout.named(labels) or labels & set(given) else checked(layout.numbers_of, labels)
 
 
 @cache
@@ -149,7 +151,7 @@ def chosen_list(spec):
 def task_runs(subject, session):
     """The session's runs that present something."""
     files = [file for file in scans(subject) if session_numbers(subject)[file.labels.get("session")] == session]
-    runs, problems = layout.session_runs(files, designs(subject, session), session, chosen("runs"))
+    runs, problems = checked(layout.session_runs, files, designs(subject, session), session, chosen("runs"))
     complain(problems)
     rest = [run.number for run in runs if run.design and layout.design_length(run.design.path)[1]]
     surprise = layout.rest_surprise(len(runs), rest, config["layout"]["expect_rest"])
@@ -176,7 +178,7 @@ def runs_of(wildcards):
 # Files that belong to runs
 
 
-WHAT = {"confounds": "the confounds", "sample_masks": "the sample mask", "mask": "the brain mask"}
+WHAT = {"confounds": "the table of confounds", "sample_masks": "the sample mask", "mask": "the brain mask"}
 
 
 @cache

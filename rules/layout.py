@@ -48,7 +48,12 @@ def numbers_of(labels, given=None):
     numbers |= {label: given[label] for label in labels if label in given}
     named = sorted(label for label in labels if label and label not in numbers)
     first = max((number for label, number in numbers.items() if label), default=0) + 1
-    return numbers | {label: number for number, label in enumerate(named, first)}
+    numbers |= {label: number for number, label in enumerate(named, first)}
+    for number in (taken := [numbers[label] for label in sorted(labels, key=str)]):
+        if taken.count(number) > 1:
+            twins = ", ".join(str(label) for label in sorted(labels, key=str) if numbers[label] == number)
+            raise ValueError(f"layout: numbers: {twins} have the same number {number}; give one of them another")
+    return numbers
 
 
 def is_of_session(label, session, numbers):
@@ -128,20 +133,24 @@ def companions(found, scan):
     return sorted((file for file in found if fits(file.labels, scan)), key=specific, reverse=True)
 
 
+def nearest(found, scan):
+    """The companion that says most, or None. Of several patterns the first is right, of one pattern none is."""
+    fitting = companions(found, scan)
+    for other in fitting[1:]:
+        if specific(other) == specific(fitting[0]) and other.pattern == fitting[0].pattern:
+            raise ValueError(f"{fitting[0].path}: fits the same run as {other.path}, and as well; keep one of them")
+    return fitting[0] if fitting else None
+
+
 def companion(found, scan, what, patterns):
     """The one companion of a scan, or a ValueError."""
-    fitting = companions(found, scan.labels)
-    if not fitting:
+    file = nearest(found, scan.labels)
+    if not file:
         raise ValueError(
-            f"{expected(patterns[0], scan.labels)}: {what} of {os.path.basename(scan.path)} "
-            "are not there; add the file, or leave the run out (runs, sessions)"
+            f"{patterns[0].closed(**scan.labels)}: {what} of {os.path.basename(scan.path)} "
+            "is not there; add the file, or leave the run out (runs, sessions)"
         )
-    return fitting[0]
-
-
-def expected(pattern, labels):
-    """The path that a companion of the scan would have."""
-    return pattern.closed(**labels)
+    return file
 
 
 def in_order(designs, numbers):
@@ -199,9 +208,9 @@ def session_runs(scans, designs, session, wanted=None):
             problems.append(missing(scans[0].pattern, scans[0].labels, number, known, "run"))
             continue
         run = Run(session, number, files[number].path, files[number].labels)
-        fitting = companions(designs[1], run.labels) if designs else [None]
-        if fitting:
-            runs.append(run._replace(design=fitting[0]))
+        design = nearest(designs[1], run.labels) if designs else None
+        if design or not designs:
+            runs.append(run._replace(design=design))
         else:
             problems.append(missing(designs[0][0], run.labels, number, known, "design"))
     return runs, problems
@@ -210,7 +219,7 @@ def session_runs(scans, designs, session, wanted=None):
 def missing(pattern, labels, number, known, what):
     """The sentence on a run or design that is not there; `labels` are those of another file of the session."""
     digits = len(labels.get("run") or "00")
-    path = expected(pattern, {**labels, "run": f"{number:0{digits}d}"})
+    path = pattern.closed(**{**labels, "run": f"{number:0{digits}d}"})
     aside = "set layout: designs: null if the scans have none" if what == "design" else "name the runs (runs)"
     there = f"runs {ranges(known)} are known"
     return f"{path}: this {what} is missing ({there}); add the file, {aside}, or set allow_missing: true"

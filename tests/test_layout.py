@@ -197,6 +197,12 @@ def test_labels_get_numbers(labels, given, numbers):
     assert layout.numbers_of(labels, given) == {None: 1, **numbers}
 
 
+@pytest.mark.parametrize("labels, given", [({"1", "01"}, None), ({"01", "test"}, {"test": 1}), ({None, "1"}, None)])
+def test_numbers_that_two_labels_have(labels, given):
+    with pytest.raises(ValueError, match="have the same number 1"):
+        layout.numbers_of(labels, given)
+
+
 @pytest.mark.parametrize(
     "label, there", [(None, True), ("b", True), ("a", False), ("02", True), ("2", True), ("03", False), ("x", False)]
 )
@@ -296,8 +302,17 @@ def test_the_nearest_companion_comes_first():
     assert layout.companions([far, other, near], SCAN) == [near, far]
     run = layout.Run(1, 2, "there/bold.nii", SCAN)
     assert layout.companion([far, other], run, "the confounds", (far.pattern,)) == far
-    with pytest.raises(ValueError, match="sub-01_ses-a_task-x_acq-y_run-2_events.tsv: the confounds of bold.nii"):
-        layout.companion([other], run, "the confounds", (far.pattern,))
+    with pytest.raises(ValueError, match="sub-01_ses-a_task-x_acq-y_run-2_events.tsv: the table of bold.nii is not"):
+        layout.companion([other], run, "the table", (far.pattern,))
+
+
+def test_companions_as_near_as_each_other():
+    first, second = scan(EVENTS, task="x", acq="y"), scan(EVENTS, task="x", run="2")
+    with pytest.raises(ValueError, match="task-x_acq-y_events.tsv: fits the same run as _task-x_run-2_events.tsv"):
+        layout.nearest([first, second], SCAN)
+    elsewhere = scan("more/" + EVENTS, task="x", run="2")
+    assert layout.nearest([first, elsewhere], SCAN) == first and layout.nearest([elsewhere, first], SCAN) == elsewhere
+    assert layout.nearest([], SCAN) is None
 
 
 def test_designs_of_another_task_are_no_runs():
