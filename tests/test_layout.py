@@ -313,6 +313,8 @@ def test_companions_as_near_as_each_other():
     elsewhere = scan("more/" + EVENTS, task="x", run="2")
     assert layout.nearest([first, elsewhere], SCAN) == first and layout.nearest([elsewhere, first], SCAN) == elsewhere
     assert layout.nearest([], SCAN) is None
+    near = scan(EVENTS, **SCAN)  # what is farther away need not be told apart
+    assert layout.nearest([first, second, near], SCAN) == near
 
 
 def test_designs_of_another_task_are_no_runs():
