@@ -13,6 +13,8 @@ if not workflow.configfiles and os.path.exists("config.yaml"):
 
 
 include: "rules/common.smk"
+include: "rules/dataset.smk"
+include: "rules/options.smk"
 include: "rules/pack.smk"
 include: "rules/arrays.smk"
 include: "rules/clean.smk"

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 static struct cli_masks masks = {.combine = "union"};
-static struct cli_scans scans;
+static struct cli_scans scans = {.sessions = "0", .numbers = "0"};
 static int64_t threads, memory = 384;
 static const char *store = "deflate";
 
@@ -32,12 +32,13 @@ static const struct cli_option options[] = {
      0, NULL, false},
     {"subject", 0, CLI_INT, &scans.subject, "N", "Subject number; 0 takes it from the name (subjNN, sub-NN).", 0,
      32767, NULL, false},
-    {"session", 0, CLI_INT, &scans.session, "N",
-     "Session number; 0 takes it from the name (sessionNN, ses-NN), else 1.", 0, 32767, NULL, false},
-    {"run", 0, CLI_INT, &scans.first_run, "N",
-     "Number of the first run, counting up; 0 takes numbers from the names (runNN, "
+    {"session", 0, CLI_STRING, &scans.sessions, "N[,N...]",
+     "Session number, or one a run with commas between them; 0 takes it from the name (sessionNN, ses-NN), else 1.",
+     0, 0, NULL, false},
+    {"run", 0, CLI_STRING, &scans.numbers, "N[,N...]",
+     "Number of the first run, counting up, or one a run with commas between them; 0 takes it from the name (runNN, "
      "run-NN), else counts from 1.",
-     0, 32767, NULL, false},
+     0, 0, NULL, false},
     {"tr", 0, CLI_REAL, &scans.tr, "SECONDS",
      "Repetition time; 0 takes it from the header. What is doubtful there is reported.", 0, 1000, NULL, false},
     CLI_STORE(store),

@@ -1,6 +1,7 @@
 #include "scans.h"
 
 #include "core/mem.h"
+#include "core/parse.h"
 #include "io/commit.h"
 #include "io/designs.h"
 #include "io/runname.h"
@@ -116,7 +117,51 @@ static void join_labels(struct bm_runname *called, size_t n)
         called[0].label[common] = '\0';
 }
 
-static void describe(struct cli_scans *s, size_t index, size_t first, size_t n)
+#define MAX_NUMBER 32767 /* of a session or run */
+
+/* The number of run `index` of `nruns` by a list such as "3" or "1,1,2", which has one number or one for each. */
+static int listed_number(const char *option, const char *list, size_t nruns, size_t index, int *out,
+                         struct bm_error *err)
+{
+    size_t count = 0;
+
+    for (const char *p = list;; p++) {
+        size_t length = strcspn(p, ",");
+        int64_t number;
+
+        if (!bm_parse_int_n(p, length, 0, MAX_NUMBER, &number))
+            return bm_fail(err, BM_EUSAGE, "--%s: '%s' is no list of numbers from 0 to %d; write it as 1,1,2", option,
+                           list, MAX_NUMBER);
+        if (!count || count == index)
+            *out = (int)number;
+        count++;
+        p += length;
+        if (!*p)
+            break;
+    }
+    if (count != 1 && count != nruns)
+        return bm_fail(err, BM_EUSAGE, "--%s: %zu numbers for %zu runs; give one, or one a run", option, count,
+                       nruns);
+    return 0;
+}
+
+/* Session and run by the options, or else by the name. */
+static int number(const struct cli_scans *s, struct bm_niftirun *run, const struct bm_runname *name, size_t index,
+                  size_t nruns, struct bm_error *err)
+{
+    int session, first;
+
+    if (listed_number("session", s->sessions, nruns, index, &session, err) ||
+        listed_number("run", s->numbers, nruns, index, &first, err))
+        return -1;
+    if (first && !strchr(s->numbers, ','))
+        first += (int)index;
+    run->session = session ? session : name->session ? name->session : 1;
+    run->run = first ? first : name->run ? name->run : (int)index + 1;
+    return 0;
+}
+
+static int describe(struct cli_scans *s, size_t index, size_t nruns, size_t first, size_t n, struct bm_error *err)
 {
     struct cli_scans_files *f = s->own;
     struct bm_runname *name = &f->called[first];
@@ -130,8 +175,7 @@ static void describe(struct cli_scans *s, size_t index, size_t first, size_t n)
                                 .label = name->label,
                                 .volumes = (size_t)s->volumes};
     run->subject = s->subject ? (int)s->subject : name->subject;
-    run->session = s->session ? (int)s->session : name->session ? name->session : 1;
-    run->run = s->first_run ? (int)(s->first_run + (int64_t)index) : name->run ? name->run : (int)index + 1;
+    return number(s, run, name, index, nruns, err);
 }
 
 /* ---- how much of it ---- */
@@ -182,7 +226,8 @@ static int add_run(struct cli_scans *s, size_t index, size_t nruns, size_t first
     char *path;
     int rest = 0;
 
-    describe(s, index, first, n);
+    if (describe(s, index, nruns, first, n, err))
+        return -1;
     if (s->designs.n) {
         path = design_path(s, index, nruns, err);
         rest = path ? apply_design(s, run, path, err) : -1;

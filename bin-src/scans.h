@@ -12,7 +12,8 @@ struct cli_scans {
     char *const *files; /* as given */
     size_t nfiles;
     struct cli_list designs;
-    int64_t volumes, subject, session, first_run;
+    int64_t volumes, subject;
+    const char *sessions, *numbers; /* of the runs: lists such as "1,1,2", one number a run, or a single one */
     double tr;
     bool skip_rest;
     bool read_once; /* nothing asks for a second reading: standard input need not be kept */

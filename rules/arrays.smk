@@ -6,6 +6,7 @@ if config["route"] == "packed":
         input:
             sessions=packed_sessions,
             designs=design_files,
+            cleaning=cleaning_files,
             roi=roi_files,
             table=roi_table,
         output:
@@ -37,6 +38,7 @@ else:
         input:
             runs=run_files,
             designs=design_files,
+            cleaning=cleaning_files,
             mask=mask_file,
             roi=roi_files,
             table=roi_table,

@@ -3,6 +3,7 @@ rule clean:
     input:
         session=f"{SUBJECT}/session_{{session}}.h5",
         designs=label_files,
+        cleaning=cleaning_files,
     output:
         f"{SUBJECT}/session_{{session}}.clean.h5",
     log:

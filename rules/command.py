@@ -18,3 +18,8 @@ def options(**settings):
 def stages(*commands):
     """The middle of a pipeline: a pipe after each command, commands that are empty left out."""
     return " ".join(f"{command} |" for command in commands if command)
+
+
+def stage(name, given, threads=True):
+    """One program in the middle of a pipeline; its number of threads is the shell's $threads."""
+    return " ".join(filter(None, [name, "--threads $threads" * threads, options(**given), "- -"]))

@@ -1,126 +1,238 @@
-"""Where the files of a dataset are: pure functions on paths and patterns, without Snakemake.
+"""Which files of a dataset belong together: runs, their designs and other companions, sessions and subjects.
 
-A pattern is a path with {subject}, {session}, {run} and {roi} where names differ. A label is what stands at such a
-place in a file's name ("01"); a number is its value (1). Problems are sentences, "file: what is wrong; what to do",
-which the caller raises or prints.
+Pure functions on what patterns find (patterns.py), without Snakemake. A label is what stands in a file's name ("01",
+"test"); a number is what the programs and the arrays know (1). Problems are sentences, "file: what is wrong; what to
+do", which the caller raises or prints.
 """
 
-import glob
 import os
 import re
+from itertools import product
 from typing import NamedTuple
 
-from settings import listed, ranges
+from patterns import Found
+from settings import ranges
 
-HOLE = re.compile(r"\{(\w+)\}")
-LABELS = {"subject": "[A-Za-z0-9]+", "session": "[0-9]+", "run": "[0-9]+", "roi": "[^/]+"}
-VOLUME = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".npy")
+MOST = 32767  # the largest number of a subject, session or run in the metadata rows
+OWN = {"subject", "session", "run", "ext"}  # holes in which runs may differ; all others have one value
+NO_ENTITIES = {"roi", "stat", "hemi", "derivatives"}
 
 
 class Run(NamedTuple):
+    session: int
     number: int
     path: str
-    design: str | None
-
-
-# Patterns
+    labels: dict
+    design: Found | None = None
 
 
 def plain_root(root):
     """The root in a form that no program takes for an option or a pattern."""
-    if holes(root):
+    if re.search("[{}]", root):
         raise ValueError(f"{root}: a folder with braces in its name cannot be told from a pattern; use a link to it")
     return os.path.abspath(os.path.expanduser(root)) if root[0] in "-~" else root
 
 
-def fill(pattern, **labels):
-    """The pattern with the labels put in; holes without a label stay."""
-    return HOLE.sub(lambda hole: str(labels.get(hole[1], hole[0])), pattern)
+# Numbers of labels
 
 
-def holes(pattern):
-    return set(HOLE.findall(pattern))
+def is_number(label):
+    return label.isdecimal() and label.isascii() and 1 <= int(label) <= MOST
 
 
-def matcher(pattern):
-    """A regular expression for the pattern, with a group a hole. A hole that comes twice must hold the same twice."""
-    seen = set()
-
-    def group(name):
-        if name in seen:
-            return f"(?P={name})"
-        seen.add(name)
-        return f"(?P<{name}>{LABELS[name]})"
-
-    texts = HOLE.split(pattern)  # text, name, text, name, ..., text
-    return re.compile("".join(group(part) if i % 2 else re.escape(part) for i, part in enumerate(texts)))
-
-
-def find(pattern):
-    """(labels, path) of each file that fits the pattern, in the order of their names. Only the folders on the way are
-    listed, nothing else of a large dataset."""
-    wanted = matcher(pattern)
-    matches = map(wanted.fullmatch, sorted(glob.glob(HOLE.sub("*", glob.escape(pattern)))))
-    return [(match.groupdict(), match[0]) for match in matches if match]
+def numbers_of(labels, given=None):
+    """{label: number}. A number keeps its value; other labels follow after the largest, in sorted order, unless
+    `given` has a number for them. No label at all (None) is 1."""
+    given = given or {}
+    numbers = {label: int(label) for label in labels if label and is_number(label)} | {None: 1}
+    numbers |= {label: given[label] for label in labels if label in given}
+    named = sorted(label for label in labels if label and label not in numbers)
+    first = max((number for label, number in numbers.items() if label), default=0) + 1
+    numbers |= {label: number for number, label in enumerate(named, first)}
+    for number in (taken := [numbers[label] for label in sorted(labels, key=str)]):
+        if taken.count(number) > 1:
+            twins = ", ".join(str(label) for label in sorted(labels, key=str) if numbers[label] == number)
+            raise ValueError(f"layout: numbers: {twins} have the same number {number}; give one of them another")
+    return numbers
 
 
-# Runs
+def is_of_session(label, session, numbers):
+    """Whether a file with this label is for a session. One without a label is for all, one of a session without scans
+    is for none."""
+    plain = int(label) if label and is_number(label) else None
+    return label is None or numbers.get(label, plain) == session
 
 
-def session_of(labels):
-    """A dataset whose names know no sessions has one, 1."""
-    return int(labels.get("session", 1))
+def named(labels):
+    """The labels that are no numbers, sorted."""
+    return sorted(label for label in labels if label and not is_number(label))
 
 
-def sessions(found):
-    """The numbers of the sessions among the files that `find` found."""
-    return sorted({session_of(labels) for labels, _ in found})
+def run_number(labels):
+    """A run without a number in its name is run 1."""
+    return int(labels.get("run") or 1)
 
 
-def numbered(found, session):
-    """{run number: path} of the session's files, and the problems with them."""
-    files, problems = {}, []
-    for labels, path in found:
-        if session_of(labels) != session:
-            continue
-        number = int(labels["run"])
-        if number in files:
-            problems.append(f"{path}: has the same session and run as {files[number]}; keep one of them")
-        files.setdefault(number, path)
-    return files, problems
+# Entities
 
 
-def session_runs(runs, designs, session, wanted=None):
+def entity_values(found):
+    """{entity: its labels among the files}; None where a name does not have it."""
+    names = dict.fromkeys(name for file in found for name in file.labels if name not in OWN)
+    return {name: {file.labels.get(name) for file in found} for name in names}
+
+
+def entity_problems(found):
+    """What the layout leaves open although the files differ in it."""
+    return [
+        f"{found[0].pattern}: {{{name}}} is {listing(values)} in the files; choose with e.g. "
+        f"layout: {{entities: {{{name}: {min(filter(None, values))}}}}}" + (" (or null for none)" * (None in values))
+        for name, values in entity_values(found).items()
+        if len(values) > 1
+    ]
+
+
+def listing(values):
+    texts = sorted(value for value in values if value is not None)
+    return ", ".join(texts + ["none"] * (None in values))
+
+
+def unknown_entities(entities, patterns, rois=()):
+    """What the layout fixes although no pattern has it, nor an entry of `rois`."""
+    holes = {name for pattern in patterns for name in pattern.holes} | set(re.findall(r"\{(\w+)\}", str(rois)))
+    known = sorted(holes - OWN - NO_ENTITIES)
+    return [
+        f"layout: entities: {name} stands in no pattern; the patterns have {', '.join(known) or 'none'}"
+        for name in entities
+        if name not in known
+    ]
+
+
+# Companions: designs, confounds, masks, ... of a run
+
+
+def same(a, b):
+    """Whether two labels are the same, by number where both are numbers."""
+    return a == b or (a.isdecimal() and b.isdecimal() and int(a) == int(b))
+
+
+def fits(labels, scan):
+    """Whether a companion's name says nothing else than the scan's does. One without a run serves all runs."""
+    wanted = {name: label for name, label in labels.items() if label is not None}
+    known = {**scan, "run": scan.get("run") or "1"}
+    return all(same(label, known.get(name) or "") for name, label in wanted.items())
+
+
+def specific(file):
+    """How much of the scan's name a companion repeats."""
+    return sum(label is not None for label in file.labels.values())
+
+
+def companions(found, scan):
+    """The files that fit the scan, the nearest first as BIDS has it; those as near stay in the order of `found`."""
+    return sorted((file for file in found if fits(file.labels, scan)), key=specific, reverse=True)
+
+
+def nearest(found, scan):
+    """The companion that says most, or None. Of several patterns the first is right, of one pattern none is."""
+    fitting = companions(found, scan)
+    for other in fitting[1:]:
+        if specific(other) == specific(fitting[0]) and other.pattern == fitting[0].pattern:
+            raise ValueError(f"{fitting[0].path}: fits the same run as {other.path}, and as well; keep one of them")
+    return fitting[0] if fitting else None
+
+
+def companion(found, scan, what, patterns):
+    """The one companion of a scan, or a ValueError."""
+    file = nearest(found, scan.labels)
+    if not file:
+        raise ValueError(
+            f"{patterns[0].closed(**scan.labels)}: {what} of {os.path.basename(scan.path)} "
+            "is not there; add the file, or leave the run out (runs, sessions)"
+        )
+    return file
+
+
+def in_order(designs, numbers):
+    """Designs that are numbered in a way of their own, given the numbers of the runs, in order."""
+    ordered = sorted(designs, key=lambda file: run_number(file.labels))
+    if len(ordered) != len(numbers):
+        raise ValueError(
+            f"{designs[0].pattern if designs else 'layout: designs'}: {len(designs)} designs for {len(numbers)} runs "
+            f"({ranges(numbers)}), to be paired in order; name the runs (runs), or correct the layout"
+        )
+    return [
+        file._replace(labels={**file.labels, "run": str(number)})
+        for file, number in zip(ordered, numbers, strict=True)
+    ]
+
+
+# Runs of a session
+
+
+def numbered(files):
+    """{run number: file} of a session's scans, and the problems with them."""
+    known, problems = {}, []
+    for file in files:
+        number = run_number(file.labels)
+        if not 1 <= number <= MOST:
+            problems.append(f"{file.path}: runs are numbered from 1 to {MOST}; rename it")
+        elif number in known:
+            problems.append(f"{file.path}: has the same session and run as {known[number].path}; keep one of them")
+        else:
+            known[number] = file
+    return known, problems
+
+
+def design_runs(designs, scans):
+    """The runs that designs of these scans' kind speak of: those with other entities are not for them."""
+    speaking = [file for file in designs if file.labels.get("run")]
+    kinds = [{**scan.labels, "run": None} for scan in scans]
+    return {
+        run_number(file.labels)
+        for file in speaking
+        if any(fits({**file.labels, "run": None}, kind) for kind in kinds)
+    }
+
+
+def session_runs(scans, designs, session, wanted=None):
     """The runs of a session that are complete, and what is missing of the others.
 
-    `runs` and `designs` are (pattern with the root in front, what `find` found for it); `designs` may be None."""
-    files, problems = numbered(runs[1], session)
-    labels, more = numbered(designs[1], session) if designs else ({}, [])
-    problems += more
-    known = sorted(set(files) | set(labels))
-    expected = wanted or range(1, max(known, default=0) + 1)
-    for number in expected:
+    `scans` are the files of the session; `designs` are (patterns, files), or None where the dataset has none."""
+    files, problems = numbered(scans)
+    known = sorted(set(files) | (design_runs(designs[1], scans) if designs else set()))
+    numbers = wanted or range(1, max(known, default=0) + 1)
+    runs = []
+    for number in numbers:
         if number not in files:
-            problems.append(missing(runs[0], session, number, known, "run"))
-        elif designs and number not in labels:
-            problems.append(missing(designs[0], session, number, known, "design"))
-    complete = [n for n in expected if n in files and (n in labels or not designs)]
-    return [Run(n, files[n], labels.get(n)) for n in complete], problems
+            problems.append(missing(scans[0].pattern, scans[0].labels, number, known, "run"))
+            continue
+        run = Run(session, number, files[number].path, files[number].labels)
+        design = nearest(designs[1], run.labels) if designs else None
+        if design or not designs:
+            runs.append(run._replace(design=design))
+        else:
+            problems.append(missing(designs[0][0], run.labels, number, known, "design"))
+    return runs, problems
 
 
-def missing(pattern, session, number, known, what):
-    path = fill(pattern, session=f"{session:02d}", run=f"{number:02d}")
-    there = f"runs {ranges(known)} are known" if known else "no run of this session is known"
-    return f"{path}: this {what} is missing ({there}); add the file, or set allow_missing: true"
+def missing(pattern, labels, number, known, what):
+    """The sentence on a run or design that is not there; `labels` are those of another file of the session."""
+    digits = len(labels.get("run") or "00")
+    path = pattern.closed(**{**labels, "run": f"{number:0{digits}d}"})
+    aside = "set layout: designs: null if the scans have none" if what == "design" else "name the runs (runs)"
+    there = f"runs {ranges(known)} are known"
+    return f"{path}: this {what} is missing ({there}); add the file, {aside}, or set allow_missing: true"
 
 
 def session_gaps(pattern, found, chosen=None):
-    """What is missing between the sessions found, or of those chosen."""
+    """What is missing between the sessions found, or of those chosen; `found` are numbers, without those that stand
+    for a name."""
     there = f"sessions {ranges(found)} are there" if found else "no session is there"
     return [
-        f"{fill(pattern, session=f'{number:02d}')}: no run of session {number} is there ({there}); "
+        f"{pattern.closed(session=f'{number:02d}')}: no run of session {number} is there ({there}); "
         "add its files, name the sessions, or set allow_missing: true"
-        for number in chosen or range(1, max(found, default=1) + 1)
+        for number in chosen or range(1, max(found, default=0) + 1)
         if number not in found
     ]
 
@@ -142,6 +254,22 @@ def design_length(path):
     return len(lines), set(lines) == {b"0"}
 
 
+def categories(paths, column):
+    """The distinct names in a column of events tables, sorted by bytes as hrfshift does it; n/a is none."""
+    found = set()
+    for path in paths:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = [line.rstrip("\r\n").split("\t") for line in file if line.strip()]
+        if column not in rows[0]:
+            raise ValueError(f"{path}: has no column {column}, but {', '.join(rows[0])}; correct labels: column")
+        found |= {row[rows[0].index(column)].strip() for row in rows[1:] if len(row) == len(rows[0])}
+    if wrong := sorted(name for name in found if "," in name):
+        raise ValueError(
+            f"{paths[0]}: a category with a comma in its name ({wrong[0]}) cannot be handed on; rename it"
+        )
+    return sorted(found - {"n/a", ""}, key=str.encode)
+
+
 def rest_surprise(total, rest, expected):
     """A sentence where the rest runs are not those that a session of so many runs has as a rule, or None."""
     rule = expected.get(str(total), [])
@@ -153,47 +281,50 @@ def rest_surprise(total, rest, expected):
     )
 
 
-def template(pattern, paths):
-    """The form in which nifti2h5 and hrfshift take the designs at `paths`: {session} and {run} for two digits,
-    {session:d} and {run:d} for a number without padding."""
-    found = [matcher(pattern).fullmatch(path).groupdict() for path in paths]
-    forms = {name: label_form(name, {labels[name] for labels in found}, pattern) for name in holes(pattern)}
-    return fill(pattern, **forms)
+# How programs are given one file a run
 
 
-def label_form(name, labels, pattern):
-    if all(label == f"{int(label):02d}" for label in labels):
-        return f"{{{name}}}"
-    if all(label == str(int(label)) for label in labels):
-        return f"{{{name}:d}}"
-    raise ValueError(f"{pattern}: the numbers for {{{name}}} are written in several ways; use two digits throughout")
+def file_options(files, runs):
+    """What names one file a run to the programs: one pattern where it says it all, with {session} and {run} for two
+    digits or more and {session:d} and {run:d} for numbers without padding; else the paths in the order of runs."""
+    paths = [file.path for file in files]
+    if not files or any(file.pattern != files[0].pattern for file in files):
+        return paths
+    for forms in product(*([(name, f"{{{name}}}"), (name, f"{{{name}:d}}")] for name in ("session", "run"))):
+        text = files[0].pattern.path(**{**files[0].labels, **dict(forms)})
+        if "{" in text and all(filled(text, run) == path for run, path in zip(runs, paths, strict=True)):
+            return [text]
+    return paths
 
 
-# Regions of interest
+def filled(text, run):
+    return text.format(session=TwoDigits(run.session), run=TwoDigits(run.number))
 
 
-def roi_paths(entry, root, pattern, **labels):
-    """The volumes of an ROI. `file` is the name of one for the pattern, a path below the root, or a list of these."""
-    return [
-        os.path.join(root, fill(name, **labels)) if name.endswith(VOLUME) else fill(pattern, **labels, roi=name)
-        for name in listed(entry["file"])
-    ]
+class TwoDigits(int):
+    """A number that the programs write with two digits or more, and with :d as it is."""
+
+    def __format__(self, spec):
+        return f"{int(self):d}" if spec == "d" else f"{int(self):02d}"
 
 
-def roi_table(entry, root, pattern, **labels):
-    """The table with the names of the labels, or None where no label is given by name."""
-    if entry.get("table"):
-        return os.path.join(root, fill(entry["table"], **labels))
-    if not pattern or label_numbers(entry):
-        return None
-    return fill(pattern, **labels, roi=re.sub(r"^[lr]h\.", "", listed(entry["file"])[0]))
+def told(path):
+    """(session, run) that nifti2h5 reads from the name of a scan by itself; 0 where it reads none."""
+    name = os.path.basename(path)
+    return tuple(last_number(name, keys) for keys in (("session", "ses-"), ("run", "run-")))
 
 
-def label_numbers(entry):
-    """Whether the labels are numbers only."""
-    return not re.search("[^0-9, -]", label_spec(entry))
+def last_number(name, keys):
+    found = [[int(n) for n in re.findall(f"{key}([0-9]+)", name) if int(n) <= 9999] for key in keys]
+    return next((numbers[-1] for numbers in found if numbers), 0)
 
 
-def label_spec(entry):
-    """The labels as the programs take them: "1,3-5,V1v", or nothing."""
-    return ",".join(str(item).strip() for item in listed(entry.get("labels")))
+def number_options(runs):
+    """Sessions and runs as nifti2h5 takes them, where the scans' names do not tell it."""
+    if [told(run.path) for run in runs] == [(run.session, run.number) for run in runs]:
+        return {"session": None, "run": None}
+    sessions = [str(run.session) for run in runs]
+    return {
+        "session": sessions[0] if len(set(sessions)) == 1 else ",".join(sessions),
+        "run": ",".join(str(run.number) for run in runs),
+    }

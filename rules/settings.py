@@ -5,24 +5,29 @@ import re
 import yaml
 
 
-def typed(value, schema):
+def typed(value, schema, definitions=None):
     """The value with the types that the schema wants. `--config key=value` gives text where it stands in braces, and
     YAML numbers where keys have no quotes."""
+    definitions = definitions or schema.get("$defs", {})
+    kinds = choices(schema, definitions)
     if isinstance(value, dict):
-        known, other = schema.get("properties", {}), schema.get("additionalProperties") or {}
-        return {str(key): typed(item, known.get(str(key), other)) for key, item in value.items()}
+        known = {key: inner for kind in kinds for key, inner in kind.get("properties", {}).items()}
+        other = next((kind["additionalProperties"] for kind in kinds if kind.get("additionalProperties")), {})
+        return {str(key): typed(item, known.get(str(key), other), definitions) for key, item in value.items()}
     if isinstance(value, list):
-        return [typed(item, schema.get("items", {})) for item in value]
-    if not isinstance(value, str):
+        items = next((kind["items"] for kind in kinds if "items" in kind), {})
+        return [typed(item, items, definitions) for item in value]
+    types = {name for kind in kinds for name in listed(kind.get("type"))}
+    if not isinstance(value, str) or not types:
         return value
-    kinds = types(schema)
-    text = "string" in kinds or not kinds
-    return value if text and not (value == "null" and "null" in kinds) else yaml.safe_load(value)
+    return value if "string" in types and not (value == "null" and "null" in types) else yaml.safe_load(value)
 
 
-def types(schema):
-    """The names of the types that the schema admits, as far as it names them."""
-    return {name for choice in [schema, *schema.get("oneOf", [])] for name in listed(choice.get("type"))}
+def choices(schema, definitions):
+    """All schemas that a schema offers, references followed."""
+    if "$ref" in schema:
+        return choices(definitions[schema["$ref"].removeprefix("#/$defs/")], definitions)
+    return [schema, *(inner for choice in schema.get("oneOf", []) for inner in choices(choice, definitions))]
 
 
 def listed(item):
@@ -42,6 +47,16 @@ def numbers(key, spec):
             raise ValueError(f'{key}: "{item}" is neither a number nor a range; write e.g. "1-3,5", or all')
         chosen.update(range(first, last + 1))
     return sorted(chosen)
+
+
+def chosen(key, spec, known):
+    """As `numbers`; what is a label in `known`, {label: number}, may be named by it."""
+    items = spec if isinstance(spec, list) else str(spec).split(",")
+    labels = [str(item).strip() for item in items if str(item).strip() in known and not str(item).strip().isdecimal()]
+    rest = [item for item in items if str(item).strip() not in labels]
+    if not labels or spec == "all":
+        return numbers(key, spec)
+    return sorted({known[label] for label in labels} | set(numbers(key, rest) if rest else []))
 
 
 def ranges(chosen):

@@ -124,7 +124,13 @@ def main():
         one(count, "docs of the programs are up to date", ["make", "docs-check"])
     if built and wanted("unit release"):
         unit(count, "release", "build/release")
-    workflow = ["tests/test_workflow.py", "tests/test_haxby.py", "tests/test_layout.py"]
+    workflow = [
+        "tests/test_workflow.py",
+        "tests/test_haxby.py",
+        "tests/test_layout.py",
+        "tests/test_presets.py",
+        "tests/test_datasets.py",
+    ]
     programs = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("test_*.py"))
     programs = [p for p in programs if p not in workflow]
     if built and wanted("pytest release"):

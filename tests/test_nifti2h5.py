@@ -392,6 +392,28 @@ def test_run_counts_up(run, session):
     assert [(r.head["session"], r.head["run"]) for r in got] == [(2, 5), (2, 6), (2, 7)]
 
 
+def test_numbers_one_a_run(run, session):
+    paths = [p for p, _ in session]
+    got = stream_of(run, "--session", "1,1,7", "--run", "2,3,2", *paths)
+    assert [(r.head["session"], r.head["run"]) for r in got] == [(1, 2), (1, 3), (7, 2)]
+    got = stream_of(run, "--run", "0,9,0", *paths)
+    assert [(r.head["session"], r.head["run"]) for r in got] == [(4, 1), (4, 9), (4, 3)]
+
+
+@pytest.mark.parametrize(
+    "given, says",
+    [
+        (["--session", "1,2"], ["--session", "2 numbers for 3 runs"]),
+        (["--run", "1,x,3"], ["--run", "'1,x,3'", "list of numbers"]),
+        (["--run", "1,2,3,"], ["list of numbers"]),
+        (["--session", "40000"], ["from 0 to 32767"]),
+    ],
+)
+def test_numbers_that_do_not_fit(run, session, tmp_path, given, says):
+    run.fails("nifti2h5", *given, *[p for p, _ in session], tmp_path / "out.h5", status=2, says=says)
+    assert not (tmp_path / "out.h5").exists()
+
+
 def test_order_given_is_kept(run, session):
     order = [2, 0, 1]
     for threads in (1, 4):

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,10 @@ import pytest
 import yaml
 from conftest import BIN, PATIENCE, ROOT
 from flow import ENV, Flow
+
+sys.path.insert(0, str(ROOT / "rules"))
+
+import presets
 
 pytest.importorskip("snakemake", reason="Snakemake is not installed; make .venv/ready installs it")
 
@@ -51,8 +56,27 @@ def test_every_key_has_a_description_and_a_default(schema):
         assert len(entry.get("description", "")) > 10 and "default" in entry, key
 
 
+def uncommented(text):
+    """config.yaml with the settings that stand there as comments; other comments begin with "# " or hold no key."""
+    return re.sub(r"^#(?=(?:  )*\w+:|(?:  )+# )", "", text, flags=re.MULTILINE)
+
+
 def test_config_yaml_holds_the_defaults(schema):
-    assert yaml.safe_load((ROOT / "config.yaml").read_text()) == defaults(schema)
+    text = (ROOT / "config.yaml").read_text()
+    shown = yaml.safe_load(uncommented(text))
+    preset = presets.combined(presets.read("nsd", str(ROOT / "config/presets")))
+    expected = presets.merged(defaults(schema), preset)
+    assert {**shown, "layout": None} == {**expected, "layout": None}
+    assert shown["layout"].items() <= expected["layout"].items()
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "config/presets").glob("*.yaml")))
+def test_config_yaml_leaves_presets_their_say(name):
+    preset = presets.combined(presets.read(name, str(ROOT / "config/presets")))
+    given = yaml.safe_load((ROOT / "config.yaml").read_text())
+    whole = presets.merged(preset, given)
+    del whole["layout"]["preset"]
+    assert {key: whole[key] for key in preset} == preset
 
 
 def test_profiles_know_only_options_that_there_are():
@@ -353,7 +377,7 @@ def slow(tree, tmp_path):
     shutil.copytree(BIN, programs, symlinks=True)
     (programs / "nifti2h5").rename(programs / "nifti2h5.real")
     (programs / "nifti2h5").write_text(
-        f'#!/bin/sh\ncase "$*" in *session=2*) while [ -e {tmp_path}/wait ]; do sleep 0.1; done ;; esac\n'
+        f'#!/bin/sh\ncase "$*" in *session_02.h5*) while [ -e {tmp_path}/wait ]; do sleep 0.1; done ;; esac\n'
         f'exec {programs}/nifti2h5.real "$@"\n'
     )
     (programs / "nifti2h5").chmod(0o755)
