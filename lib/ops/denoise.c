@@ -204,23 +204,33 @@ static double *make_poly(const struct bm_denoise *d, size_t rows, struct bm_erro
     return q;
 }
 
-/* Confounds and drifts at the kept rows, kept x n, each divided by its largest value there (or left out as zeros). */
+/* Centres n values that are `step` apart and divides them by the largest of them (0 throughout: as they are). The mean
+ * goes from confounds in any case (bm_basis_extend), and before the filter it would cost them digits. */
+static void centre(double *x, size_t n, size_t step)
+{
+    long double mean = 0.0L, most = 0.0L;
+
+    for (size_t i = 0; i < n; i++) {
+        mean += (long double)x[i * step] / (long double)n;
+        most = fmaxl(most, fabsl((long double)x[i * step]));
+    }
+    for (size_t i = 0; i < n && most > 0.0L; i++)
+        x[i * step] = (double)(((long double)x[i * step] - mean) / most);
+}
+
+/* Confounds and drifts at the kept rows, kept x n. */
 static double *collect(const struct bm_denoise *d, const struct bm_denoise_run *run, size_t n, struct bm_error *err)
 {
     double *all = bm_alloc(d->kept, n * sizeof *all, "confounds", err);
 
     for (size_t j = 0; all && j < n; j++) {
-        double most = 0.0;
-
         for (size_t i = 0; i < d->kept; i++) {
             const size_t v = run->at ? run->at[i] : i;
-            double *x = all + i * n + j;
 
-            *x = j < run->ncols ? run->confounds[v * run->ncols + j] : bm_cosine(run->volumes, j + 1 - run->ncols, v);
-            most = fmax(most, fabs(*x));
+            all[i * n + j] =
+                j < run->ncols ? run->confounds[v * run->ncols + j] : bm_cosine(run->volumes, j + 1 - run->ncols, v);
         }
-        for (size_t i = 0; i < d->kept && most > 0.0; i++)
-            all[i * n + j] /= most;
+        centre(all + j, d->kept, n);
     }
     return all;
 }

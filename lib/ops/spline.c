@@ -101,17 +101,18 @@ BM_VECTOR static void find_slopes(const struct bm_spline *s, const struct bm_pan
     }
 }
 
-/* Row t from the cubic between known rows i and i + 1. */
+/* Row t from the cubic between known rows i and i + 1: from the value at i on, by rise and slopes alone. Beyond the
+ * ends the weights are large: weights of the values themselves would cancel, at the cost of a high level's digits. */
 BM_VECTOR static void fill(const struct bm_spline *s, struct bm_panel *p, const double *slopes, size_t i, size_t t)
 {
     const double h = step(s, i), x = ((double)t - (double)s->at[i]) / h, r = 1.0 - x;
-    const double w0 = r * r * (1.0 + 2.0 * x), w1 = x * x * (1.0 + 2.0 * r), v0 = h * x * r * r, v1 = -h * x * x * r;
+    const double rise = x * x * (1.0 + 2.0 * r), v0 = h * x * r * r, v1 = -h * x * x * r;
     const double *y0 = p->y + s->at[i] * BM_PANEL, *y1 = p->y + s->at[i + 1] * BM_PANEL;
     const double *d0 = slopes + i * BM_PANEL, *d1 = d0 + BM_PANEL;
     double *y = p->y + t * BM_PANEL;
 
     for (size_t c = 0; c < BM_PANEL; c++)
-        y[c] = w0 * y0[c] + w1 * y1[c] + v0 * d0[c] + v1 * d1[c];
+        y[c] = y0[c] + (rise * (y1[c] - y0[c]) + v0 * d0[c] + v1 * d1[c]);
 }
 
 void bm_spline_panel(const struct bm_spline *s, struct bm_panel *p, double *slopes)

@@ -102,6 +102,26 @@ static void cubics_come_back(void)
     }
 }
 
+static double high(size_t t)
+{
+    return 1e9 + sample(t);
+}
+
+/* A level takes no more digits than its own rounding, also where the weights of far rows are large. */
+static void level_costs_no_digits(void)
+{
+    static double low[T];
+
+    for (size_t i = 0; i < COUNT(known); i++) {
+        interpolate(known[i].at, known[i].n, sample);
+        for (size_t t = 0; t < T; t++)
+            low[t] = y[t * BM_PANEL];
+        interpolate(known[i].at, known[i].n, high);
+        for (size_t t = 0; t < T; t++)
+            CHECK_ROW(fabs(y[t * BM_PANEL] - 1e9 - low[t]) <= 2e-7 + 1e-13 * fabs(low[t]), i);
+    }
+}
+
 static void known_rows_keep_their_bits(void)
 {
     for (size_t i = 0; i < COUNT(known); i++) {
@@ -133,6 +153,7 @@ int main(void)
     static const struct unit_test all[] = {
         UNIT(values_are_those_of_scipy),
         UNIT(cubics_come_back),
+        UNIT(level_costs_no_digits),
         UNIT(known_rows_keep_their_bits),
         UNIT(too_few_rows),
     };
