@@ -79,24 +79,45 @@ BM_VECTOR static uint64_t settle(struct bm_panel *p, const double scale[BM_PANEL
     return flat;
 }
 
-BM_VECTOR static void add_means(struct bm_panel *p, const double mean[BM_PANEL], const double unit[BM_PANEL],
-                                double slope, double inter)
+BM_VECTOR static void add_means(struct bm_panel *p, const double level[BM_PANEL], const double mean[BM_PANEL],
+                                const double unit[BM_PANEL], const struct bm_work *w)
 {
     for (size_t t = 0; t < p->rows; t++) {
         double *y = p->y + t * BM_PANEL;
 
         for (size_t c = 0; c < BM_PANEL; c++)
-            y[c] += mean[c] * slope * unit[c] + inter;
+            y[c] += (level[c] + mean[c]) * w->slope * unit[c] + w->inter;
+    }
+}
+
+/* Samples of up to 24 bits leave double enough digits to spare, whatever their level. */
+static bool has_many_digits(enum bm_dtype dtype)
+{
+    return bm_dtype_size(dtype) >= 4 && dtype != BM_F32;
+}
+
+/* Takes the middle row, level[c], from all rows: exact where a column varies little beside its level, which would
+ * cost trend and filter digits. */
+BM_VECTOR static void take_level(struct bm_panel *p, double level[BM_PANEL])
+{
+    memcpy(level, p->y + p->rows / 2 * BM_PANEL, BM_PANEL * sizeof *level);
+    for (size_t t = 0; t < p->rows; t++) {
+        double *y = p->y + t * BM_PANEL;
+
+        for (size_t c = 0; c < BM_PANEL; c++)
+            y[c] -= level[c];
     }
 }
 
 static void clean(const struct bm_denoise *d, struct bm_work *w, struct bm_panel *p, double *scratch)
 {
-    double scale[BM_PANEL], unit[BM_PANEL], mean[BM_PANEL] = {0};
+    double scale[BM_PANEL], unit[BM_PANEL], level[BM_PANEL] = {0}, mean[BM_PANEL] = {0};
     bool tamed;
 
     bm_panel_scale(p, w, w->slope != 0.0 ? -w->inter / w->slope : 0.0, scale);
     tamed = bm_panel_tame(p, scale, unit);
+    if (d->mean_goes && has_many_digits(w->dtype))
+        take_level(p, level);
     if (d->set.keep_mean && !d->filtered)
         bm_panel_means(p, mean);
     if (d->filtered)
@@ -106,7 +127,7 @@ static void clean(const struct bm_denoise *d, struct bm_work *w, struct bm_panel
     if (tamed)
         bm_panel_multiply(p, unit);
     if (d->set.keep_mean || (!d->mean_goes && w->inter != 0.0))
-        add_means(p, mean, unit, w->slope, w->inter);
+        add_means(p, level, mean, unit, w);
 }
 
 /* Doubles of the panel with its room for the filter, and of what stands behind it. */

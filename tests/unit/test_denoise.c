@@ -151,6 +151,46 @@ static void scaling_comes_last(void)
     }
 }
 
+static void round_to(double *x, size_t n, double unit)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = rint(x[i] / unit) * unit;
+}
+
+/* Where the mean goes, the level of the samples does not matter to the bit, as long as they hold it without rounding;
+ * that of the confounds costs no digits. */
+static void levels_cost_no_digits(void)
+{
+    for (size_t k = 0; k < 2 * COUNT(kinds); k++) {
+        struct bm_denoise_settings set = kinds[k / 2];
+        double most = 0;
+        size_t rows = T;
+        if (set.order < 0 && !set.butterworth)
+            continue;
+        set.keep_mean = false;
+        nkept = 0;
+        make_data(5, 9, k);
+        round_to(data, T * 5, 0x1p-10);
+        round_to(confounds, T * 9, 0x1p-20);
+        if (k % 2) {
+            leave_out(gone, COUNT(gone));
+            rows = nkept;
+        }
+        (void)clean_into(other, &set, 9, 5, (struct bm_work){0});
+        for (size_t i = 0; i < T * 5; i++)
+            data[i] += 0x1p40;
+        CHECK_ROW(clean_into(out, &set, 9, 5, (struct bm_work){0}).nothing == 0, k);
+        CHECK_ROW(memcmp(out, other, rows * 5 * sizeof *out) == 0, k);
+        for (size_t i = 0; i < T * 9; i++)
+            confounds[i] += 0x1p30;
+        (void)clean_into(out, &set, 9, 5, (struct bm_work){0});
+        for (size_t i = 0; i < rows * 5; i++)
+            most = fmax(most, fabs(out[i] - other[i]));
+        CHECK_ROW(most < 1e-10, k);
+    }
+    nkept = 0;
+}
+
 static void means_come_back(void)
 {
     for (size_t k = 0; k < 2; k++) {
@@ -290,6 +330,7 @@ int main(void)
         UNIT(bits_do_not_depend_on_the_place),
         UNIT(what_is_taken_out_is_gone),
         UNIT(scaling_comes_last),
+        UNIT(levels_cost_no_digits),
         UNIT(means_come_back),
         UNIT(not_finite),
         UNIT(too_few_rows),
