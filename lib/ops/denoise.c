@@ -225,8 +225,8 @@ static double *make_poly(const struct bm_denoise *d, size_t rows, struct bm_erro
     return q;
 }
 
-/* Centres n values that are `step` apart and divides them by the largest of them (0 throughout: as they are). The mean
- * goes from confounds in any case (bm_basis_extend), and before the filter it would cost them digits. */
+/* Centres n values that are `step` apart and divides them by the largest of them (0 throughout: as they are). The
+ * mean goes from confounds in any case (bm_basis_extend), and before the filter it would cost them digits. */
 static void centre(double *x, size_t n, size_t step)
 {
     long double mean = 0.0L, most = 0.0L;

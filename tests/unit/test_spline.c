@@ -151,11 +151,8 @@ static void too_few_rows(void)
 int main(void)
 {
     static const struct unit_test all[] = {
-        UNIT(values_are_those_of_scipy),
-        UNIT(cubics_come_back),
-        UNIT(level_costs_no_digits),
-        UNIT(known_rows_keep_their_bits),
-        UNIT(too_few_rows),
+        UNIT(values_are_those_of_scipy),  UNIT(cubics_come_back), UNIT(level_costs_no_digits),
+        UNIT(known_rows_keep_their_bits), UNIT(too_few_rows),
     };
     return unit_main(all, COUNT(all));
 }
