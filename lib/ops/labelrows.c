@@ -3,16 +3,22 @@
 #include <math.h>
 #include <string.h>
 
+/* A header's TR is rounded (4/3 s is 1.3333334), so what is near a whole or half number of rows is meant to be it. */
+static double delay_in_rows(double offset, double tr, double sampled)
+{
+    const double delay = offset / tr - sampled, half = nearbyint(2.0 * delay) / 2.0;
+
+    return fabs(delay - half) < 1e-5 ? half : delay;
+}
+
 int64_t bm_delay_rows(double offset, double tr, double sampled)
 {
-    return (int64_t)nearbyint(offset / tr - sampled); /* the default rounding mode: ties to even */
+    return (int64_t)nearbyint(delay_in_rows(offset, tr, sampled)); /* the default rounding mode: ties to even */
 }
 
 double bm_delay_rest(double offset, double tr, double sampled)
 {
-    const double delay = offset / tr - sampled, rest = delay - nearbyint(delay);
-
-    return fabs(rest) < 1e-5 ? 0.0 : rest;
+    return delay_in_rows(offset, tr, sampled) - (double)bm_delay_rows(offset, tr, sampled);
 }
 
 int64_t bm_onset_row(double seconds, double tr)

@@ -18,9 +18,10 @@ struct bm_presentation {
     int32_t id;          /* 0-based */
 };
 
-/* Whole rows of a delay: offset / tr - sampled, rounded to the nearest, ties to even (as Python's round). */
+/* Whole rows of a delay: offset / tr - sampled, rounded to the nearest, ties to even (as Python's round). Headers
+ * round the TR, so what is within 1e-5 of a tie is one. */
 int64_t bm_delay_rows(double offset, double tr, double sampled);
-/* What they leave over, -0.5..0.5 rows. Less than 1e-5 is 0: headers round the TR. */
+/* What they leave over, -0.5..0.5 rows; within 1e-5 of 0 or of a half it is that. */
 double bm_delay_rest(double offset, double tr, double sampled);
 /* Row of an onset in seconds: the nearest, halves up. */
 int64_t bm_onset_row(double seconds, double tr);
