@@ -73,6 +73,8 @@ int bm_tasks_run(const struct bm_tasks *tasks, int threads, struct bm_error *err
     size_t wanted = threads < BM_TASKS_MAX_THREADS ? (size_t)threads : BM_TASKS_MAX_THREADS, started = 0;
 
     wanted = wanted < tasks->n ? wanted : tasks->n;
+    if (wanted == 1 && !tasks->progress)
+        return work(&crew, err);
     (void)pthread_mutex_init(&crew.lock, NULL);
     (void)pthread_cond_init(&crew.left, NULL);
     crew.working = wanted;

@@ -23,7 +23,8 @@ struct bm_tasks {
     void (*progress)(void *self);
 };
 
-/* Runs all tasks. The first failure stops the others. Returns when no thread is left. */
+/* Runs all tasks. The first failure stops the others. Returns when no thread is left. One thread is the calling one,
+ * unless it has progress to report. */
 int bm_tasks_run(const struct bm_tasks *tasks, int threads, struct bm_error *err) BM_MUST_USE;
 
 #endif
