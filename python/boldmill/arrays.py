@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import core
-from .errors import DataError, MissingError, UsageError
+from .errors import DataError, MissingError, RangeError, UsageError
 
 SCHEMA = 1
 ENDINGS = (".fmri.npy", ".meta.npy", ".json", ".npy")
@@ -45,7 +46,14 @@ class Arrays:
         self._fmri: NDArray | None = None
         self._meta: NDArray | None = None
         self._file: core.RowsFile | None = None
-        self._fd: int = -1
+        self._lock = threading.Lock()  # held for an assignment alone
+
+    def _keep(self, name: str, opened: Any) -> Any:
+        """What was opened first, if two threads did so at once."""
+        with self._lock:
+            if getattr(self, name) is None:
+                setattr(self, name, opened)
+            return getattr(self, name)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"name": self.name, "crc32": self._info["fmri"]["crc32"]}
@@ -56,11 +64,6 @@ class Arrays:
         self._info = self._read_description()
         if self._info["fmri"]["crc32"] != state["crc32"]:
             raise DataError(f"{self.name}.json: describes other arrays than when this was made; open them anew")
-
-    def __del__(self) -> None:
-        if getattr(self, "_fd", -1) >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
     def __repr__(self) -> str:
         rows, voxels = self.shape
@@ -172,16 +175,12 @@ class Arrays:
     @property
     def fmri(self) -> NDArray:
         """Values [T, V], mapped and read-only. Rows are time points, columns voxels in C order of (x, y, z)."""
-        if self._fmri is None:
-            self._fmri = self._open("fmri")
-        return self._fmri
+        return self._fmri if self._fmri is not None else self._keep("_fmri", self._open("fmri"))
 
     @property
     def meta(self) -> NDArray:
         """Metadata rows [T], a structured array, mapped and read-only: docs/formats.md, "Metadata rows"."""
-        if self._meta is None:
-            self._meta = self._open("meta")
-        return self._meta
+        return self._meta if self._meta is not None else self._keep("_meta", self._open("meta"))
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -191,12 +190,7 @@ class Arrays:
     @property
     def file(self) -> core.RowsFile:
         """Where the rows are, for reading ahead."""
-        if self._file is None:
-            values = self.fmri
-            self._fd = os.open(self.path(), os.O_RDONLY | os.O_CLOEXEC)
-            offset = getattr(values, "offset", 0)
-            self._file = core.RowsFile(self._fd, values.ctypes.data, offset, max(values.strides[0], 1))
-        return self._file
+        return self._file if self._file is not None else self._keep("_file", core.RowsFile.of(self.path(), self.fmri))
 
     def verify(self) -> None:
         """Reads both arrays whole and compares them with their checksums; DataError where they differ."""
@@ -248,8 +242,6 @@ class Arrays:
 
 def _numbers(chosen: Any, n: int, what: str, name: str) -> NDArray[np.int64]:
     """Row or column numbers 0 .. n - 1 as int64; anything else is an error."""
-    from .errors import RangeError
-
     numbers = np.asarray(chosen)
     if numbers.size == 0:
         return np.empty(0, np.int64)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import weakref
 from ctypes import POINTER, Structure, byref, c_char, c_int, c_int64, c_size_t, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
@@ -62,6 +63,15 @@ class RowsFile(Structure):
     """struct bm_rows_file: where the rows of a matrix are in a file, and where that is mapped."""
 
     _fields_ = [("fd", c_int), ("map", c_void_p), ("offset", c_int64), ("row_bytes", c_int64)]
+
+    @classmethod
+    def of(cls, path: str, values: NDArray) -> RowsFile:
+        """The rows of `values`, a memmap of the file. Keeps the mapping, and the file open, as long as it lives."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        file = cls(fd, values.ctypes.data, getattr(values, "offset", 0), max(values.strides[0], 1))
+        file.values = values
+        weakref.finalize(file, os.close, fd).atexit = False
+        return file
 
 
 @cache

@@ -131,7 +131,15 @@ class Loader:
         plan, start = self.batches.plan(), self._start
         self._start, self._given = 0, start
         self._turn += 1
-        return _Iteration(self, self._turn, start, Reader(self._maker(plan, range(start, len(plan))), self.ahead))
+        return _Iteration(self, self._turn, start, self._reader(plan, range(start, len(plan))))
+
+    def share(self, worker: int, workers: int) -> Iterator[Any]:
+        """Every `workers`-th batch of the epoch, from batch `worker` on; the Loader's position stays as it is."""
+        plan = self.batches.plan()
+        return self._reader(plan, range(worker, len(plan), workers))
+
+    def _reader(self, plan: Plan, batches: range) -> Reader:
+        return Reader(self._maker(plan, batches), self.ahead)
 
     def _maker(self, plan: Plan, batches: range) -> Callable[[], Iterator[Any]]:
         """Makes batches without referring to the Loader, so that it can be dropped."""

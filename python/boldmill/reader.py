@@ -18,12 +18,16 @@ class _Queue:
 
     def __init__(self, length: int) -> None:
         self.length = length
+        self.pid = os.getpid()
         self.changed = threading.Condition()  # of an RLock: a finalizer may run inside
         self.made: deque[Any] = deque()
         self.error: BaseException | None = None
         self.stopped = self.ended = False
 
     def stop(self) -> None:
+        """Ends the thread. Nothing in a forked child, where the lock may be held by a thread that is not there."""
+        if self.pid != os.getpid():
+            return
         with self.changed:
             self.stopped = True
             self.made.clear()
@@ -66,7 +70,8 @@ def _stop_all() -> None:
     """At the end of the program no thread may be inside the core any more."""
     for thread, queue in list(_running.items()):
         queue.stop()
-        thread.join(10)
+        if queue.pid == os.getpid():
+            thread.join(10)
 
 
 atexit.register(_stop_all)
@@ -97,7 +102,6 @@ class Reader:
 
     def __init__(self, make: Callable[[], Iterator[Any]], ahead: int) -> None:
         self._queue = _Queue(ahead)
-        self._pid = os.getpid()
         thread = threading.Thread(target=_work, args=(self._queue, make), name="boldmill reader", daemon=True)
         _running[thread] = self._queue
         self.close = weakref.finalize(self, self._queue.stop)
@@ -107,6 +111,6 @@ class Reader:
         return self
 
     def __next__(self) -> Any:
-        if self._pid != os.getpid():
+        if self._queue.pid != os.getpid():
             raise UsageError("Loader: this iterator belongs to the parent process; call iter(loader) in the child")
         return self._queue.get()
