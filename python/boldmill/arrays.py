@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,28 +39,18 @@ class Arrays:
 
     def __init__(self, name: str | os.PathLike[str]) -> None:
         self.name = os.path.abspath(_stem(name))
-        self._reset()
         self._info = self._read_description()
 
-    def _reset(self) -> None:
-        self._fmri: NDArray | None = None
-        self._meta: NDArray | None = None
-        self._file: core.RowsFile | None = None
-        self._lock = threading.Lock()  # held for an assignment alone
-
-    def _keep(self, name: str, opened: Any) -> Any:
-        """What was opened first, if two threads did so at once."""
-        with self._lock:
-            if getattr(self, name) is None:
-                setattr(self, name, opened)
-            return getattr(self, name)
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What was opened first, if two threads do so at once."""
+        kept = self.__dict__.get(name)
+        return self.__dict__.setdefault(name, make()) if kept is None else kept
 
     def __getstate__(self) -> dict[str, Any]:
         return {"name": self.name, "crc32": self._info["fmri"]["crc32"]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.name = state["name"]
-        self._reset()
         self._info = self._read_description()
         if self._info["fmri"]["crc32"] != state["crc32"]:
             raise DataError(f"{self.name}.json: describes other arrays than when this was made; open them anew")
@@ -175,12 +165,12 @@ class Arrays:
     @property
     def fmri(self) -> NDArray:
         """Values [T, V], mapped and read-only. Rows are time points, columns voxels in C order of (x, y, z)."""
-        return self._fmri if self._fmri is not None else self._keep("_fmri", self._open("fmri"))
+        return self._once("_fmri", lambda: self._open("fmri"))
 
     @property
     def meta(self) -> NDArray:
         """Metadata rows [T], a structured array, mapped and read-only: docs/formats.md, "Metadata rows"."""
-        return self._meta if self._meta is not None else self._keep("_meta", self._open("meta"))
+        return self._once("_meta", lambda: self._open("meta"))
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -190,7 +180,7 @@ class Arrays:
     @property
     def file(self) -> core.RowsFile:
         """Where the rows are, for reading ahead."""
-        return self._file if self._file is not None else self._keep("_file", core.RowsFile.of(self.path(), self.fmri))
+        return self._once("_file", lambda: core.RowsFile.of(self.path(), self.fmri))
 
     def verify(self) -> None:
         """Reads both arrays whole and compares them with their checksums; DataError where they differ."""
