@@ -1,6 +1,5 @@
 #include "load/ahead.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -14,9 +13,10 @@ struct range {
     int64_t begin, end; /* bytes of the file */
 };
 
-/* The next range from row *i on; false: there is none left. Rows further apart than `gap` bytes are not joined. */
+/* The next range from row *i on; false: there is none left. Rows further apart than `gap` bytes are not joined, nor
+ * are they to more than `largest` bytes. */
 static bool next_range(const struct bm_rows_file *f, const int64_t *rows, int64_t n, int64_t *i, int64_t gap,
-                       struct range *r)
+                       int64_t largest, struct range *r)
 {
     if (*i >= n)
         return false;
@@ -25,7 +25,7 @@ static bool next_range(const struct bm_rows_file *f, const int64_t *rows, int64_
     for ((*i)++; *i < n; (*i)++) {
         int64_t begin = f->offset + rows[*i] * f->row_bytes;
 
-        if (begin > r->end + gap || begin + f->row_bytes > r->begin + LARGEST)
+        if (begin > r->end + gap || begin + f->row_bytes - r->begin > largest)
             break;
         r->end = begin + f->row_bytes;
     }
@@ -51,7 +51,7 @@ int64_t bm_rows_fetch(const struct bm_rows_file *f, const int64_t *rows, int64_t
     struct range r;
     int64_t i = 0, asked = 0;
 
-    while (next_range(f, rows, n, &i, GAP, &r)) {
+    while (next_range(f, rows, n, &i, GAP, LARGEST, &r)) {
         if (seems_in_memory(f->fd, &r))
             continue;
         (void)posix_fadvise(f->fd, r.begin, r.end - r.begin, POSIX_FADV_WILLNEED);
@@ -63,7 +63,8 @@ int64_t bm_rows_fetch(const struct bm_rows_file *f, const int64_t *rows, int64_t
 /* Whole pages only: the ends of a range belong to its neighbours, too. */
 static void unmap_pages(const struct bm_rows_file *f, const struct range *r, int64_t page)
 {
-    uintptr_t first = (uintptr_t)f->map + (uintptr_t)(r->begin - f->offset), last = first + (uintptr_t)(r->end - r->begin);
+    uintptr_t first = (uintptr_t)f->map + (uintptr_t)(r->begin - f->offset),
+              last = first + (uintptr_t)(r->end - r->begin);
 
     first = (first + (uintptr_t)page - 1) / (uintptr_t)page * (uintptr_t)page;
     last = last / (uintptr_t)page * (uintptr_t)page;
@@ -77,7 +78,7 @@ void bm_rows_release(const struct bm_rows_file *f, const int64_t *rows, int64_t 
     struct range r;
     int64_t i = 0;
 
-    while (next_range(f, rows, n, &i, 0, &r)) {
+    while (next_range(f, rows, n, &i, 0, INT64_MAX, &r)) {
         if (f->map)
             unmap_pages(f, &r, page);
         (void)posix_fadvise(f->fd, r.begin, r.end - r.begin, POSIX_FADV_DONTNEED);

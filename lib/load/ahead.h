@@ -18,7 +18,9 @@ struct bm_rows_file {
 int64_t bm_rows_fetch(const struct bm_rows_file *f, const int64_t *rows, int64_t n);
 
 /* Takes rows[n], which ascend, out of this process's memory and out of the system's cache of the file, as far as
- * nobody else has them mapped. They are read from the disk when they are looked at again. */
+ * nobody else has them mapped. They are read from the disk when they are looked at again. Linux lets go of whole
+ * folios only, which may be as large as 2 MiB: this does much for long stretches of rows, and little for single ones.
+ */
 void bm_rows_release(const struct bm_rows_file *f, const int64_t *rows, int64_t n);
 
 #endif

@@ -56,9 +56,7 @@ static void put_around(char *dst, const char *src, size_t bytes)
     memcpy(dst, src, bytes);
 }
 
-void bm_put_fence(void)
-{
-}
+void bm_put_fence(void) {}
 #endif
 
 void bm_put(void *dst, const void *src, size_t bytes, bool around)

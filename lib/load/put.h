@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A copy of `bytes` from src to dst, which do not overlap. With `around` it goes around the caches where the processor
- * can: a plain copy of a row reads the memory that it is about to overwrite. Call bm_put_fence before another thread
- * looks at what was put around the caches. */
+/* A copy of `bytes` from src to dst, which do not overlap. With `around` it goes around the caches where the
+ * processor can: a plain copy of a row reads the memory that it is about to overwrite. Call bm_put_fence before
+ * another thread looks at what was put around the caches. */
 void bm_put(void *dst, const void *src, size_t bytes, bool around);
 void bm_put_fence(void);
 

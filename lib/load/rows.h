@@ -1,8 +1,8 @@
 /* Rows of a matrix in memory (a mapped NAME.fmri.npy), gathered into a batch.
  *
  * The functions are called from Python through ctypes, which lets other Python threads run meanwhile; structures and
- * their order of members are repeated in python/boldmill/core.py. They may be called from several threads at once, and
- * after fork. Threads are started for one call and have ended when it returns.
+ * their order of members are repeated in python/boldmill/core.py. They may be called from several threads at once,
+ * and after fork. Threads are started for one call and have ended when it returns.
  */
 #ifndef BM_LOAD_ROWS_H
 #define BM_LOAD_ROWS_H
@@ -38,9 +38,9 @@ struct bm_batch {
 int bm_gather(const struct bm_matrix *m, const struct bm_batch *b, const char *name, int threads,
               struct bm_error *err) BM_MUST_USE;
 
-/* The same, and each column of the batch is brought to mean 0 and standard deviation 1 (divisor n - 1, sums in double,
- * BM_ZSCORE of ops/standardise.h) before it is rounded to the batch's type. Constant columns become 0, columns with a
- * value that is not finite NaN. n >= 2. */
+/* The same, and each column of the batch is brought to mean 0 and standard deviation 1 (divisor n - 1, sums in
+ * double, BM_ZSCORE of ops/standardise.h) before it is rounded to the batch's type. Constant columns become 0,
+ * columns with a value that is not finite NaN. n >= 2. */
 int bm_gather_standardised(const struct bm_matrix *m, const struct bm_batch *b, const char *name, int threads,
                            struct bm_error *err) BM_MUST_USE;
 
