@@ -16,7 +16,9 @@ def make_arrays(run, folder, name="roi", *, runs=RUNS, voxels=37, subject=1, dty
     parts = []
     for session, number, rows in runs:
         data = (scale * rng.normal(0, 1, (rows, len(which)))).astype("<f4")
-        design = [(k % 3 == 1) * int(np.random.default_rng(session * 100 + number + k).integers(1, 30)) for k in range(rows)]
+        design = [
+            (k % 3 == 1) * int(np.random.default_rng(session * 100 + number + k).integers(1, 30)) for k in range(rows)
+        ]
         meta = rows_of_design(design, tr=1.5, subject=subject, session=session, run=number)
         head = {"subject": subject, "session": session, "run": number, "label": f"s{session}r{number}"}
         parts.append(make_run(data, voxels=which, meta=meta, **head))

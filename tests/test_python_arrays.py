@@ -135,7 +135,8 @@ def test_files_that_are_not_there(stem, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("", "cannot be read"), ("[]", "does not describe"), ('{"boldmill": "shuffle"}', "does not describe")]
+    ("text", "says"),
+    [("", "cannot be read"), ("[]", "does not describe"), ('{"boldmill": "shuffle"}', "does not describe")],
 )
 def test_descriptions_that_are_none(stem, text, says):
     with open(f"{stem}.json", "w") as f:
@@ -169,7 +170,9 @@ def test_files_of_another_length(stem, which, size):
         getattr(boldmill.Arrays(stem), which)
 
 
-@pytest.mark.parametrize("values", [np.zeros((3, 37), "f4"), np.zeros((ROWS, 37), "f8"), np.zeros((37, ROWS), "f4").T])
+@pytest.mark.parametrize(
+    "values", [np.zeros((3, 37), "f4"), np.zeros((ROWS, 37), "f8"), np.zeros((37, ROWS), "f4").T]
+)
 def test_another_array_in_its_place(stem, values):
     np.save(f"{stem}.fmri.npy", values)
     with pytest.raises(boldmill.DataError, match="not what"):

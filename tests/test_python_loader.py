@@ -317,7 +317,10 @@ def test_standardised(run, tmp_path, threads, dtype, columns):
     for k, batch in enumerate(boldmill.Loader(points, 50, "shuffled", standardise=True, threads=threads)):
         rows = values[wanted[50 * k : 50 * k + 50]]
         z = (rows - rows.mean(0)) / rows.std(0, ddof=1)
-        assert batch.dtype == getattr(torch, dtype) and np.abs(batch.double().numpy() - z).max() <= near * np.abs(z).max()
+        assert (
+            batch.dtype == getattr(torch, dtype)
+            and np.abs(batch.double().numpy() - z).max() <= near * np.abs(z).max()
+        )
 
 
 def test_voxels_that_do_not_vary_and_that_are_not_finite(run, tmp_path):

@@ -40,10 +40,14 @@ def test_items(folder):
     assert item["time"] == meta["time"][60] and np.array_equal(item["stimulus_history"], meta["stimulus_history"][60])
 
 
-@pytest.mark.parametrize("which", [[3, 1, 1], slice(5, 90, 7), slice(None), slice(None, None, -1), [], np.arange(ROWS) % 2 == 0])
+@pytest.mark.parametrize(
+    "which", [[3, 1, 1], slice(5, 90, 7), slice(None), slice(None, None, -1), [], np.arange(ROWS) % 2 == 0]
+)
 def test_batches(folder, which):
     fmri = load(folder / "roi")[0]
-    assert np.array_equal(numpy_points(folder / "roi")[which], fmri[which if len(np.atleast_1d(which)) else slice(0, 0)])
+    assert np.array_equal(
+        numpy_points(folder / "roi")[which], fmri[which if len(np.atleast_1d(which)) else slice(0, 0)]
+    )
 
 
 @pytest.mark.parametrize("rows", [None, [7, 3, 3, 100], slice(10, 60), np.arange(ROWS) % 3 == 0])
@@ -128,14 +132,20 @@ def test_without_torch(folder, monkeypatch):
 def test_regions(folder, order):
     a, b = load(folder / "roi")[0], load(folder / "other")[0]
     chosen = [9, 8, 40]
-    parts = [numpy_points(folder / "roi"), numpy_points(folder / "other", columns=chosen), numpy_points(folder / "roi")]
+    parts = [
+        numpy_points(folder / "roi"),
+        numpy_points(folder / "other", columns=chosen),
+        numpy_points(folder / "roi"),
+    ]
     joined = boldmill.Join(parts)
     whole = np.hstack([a, b[:, chosen], a])
     assert joined.voxels == 77 and joined.starts == [0, 37, 40] and len(joined) == ROWS
     assert np.array_equal(joined[:], whole) and np.array_equal(joined[7], whole[7])
     mode = {"sequential": "none", "shuffled": "full", "block": "block"}[order]
     wanted = whole[ordered(range(ROWS), mode, 0, 0, 0, 32, 2)]
-    assert np.array_equal(np.concatenate(list(boldmill.Loader(joined, 30, order, block_rows=32, buffer_blocks=2))), wanted)
+    assert np.array_equal(
+        np.concatenate(list(boldmill.Loader(joined, 30, order, block_rows=32, buffer_blocks=2))), wanted
+    )
     z = np.concatenate(list(boldmill.Loader(joined, ROWS, standardise=True)))
     assert np.abs(z - (whole - whole.mean(0)) / whole.std(0, ddof=1)).max() < 1e-5
 
@@ -193,7 +203,13 @@ def test_batches_of_subjects(folder, order, drop_last, world):
     for rank in range(world):
         how = {"seed": 4, "epoch": 1, "block_rows": 16, "buffer_blocks": 2}
         loader = boldmill.Loader(
-            subjects(folder, "fmri", "subject_idx"), 12, order, drop_last=drop_last, rank=rank, world_size=world, **how
+            subjects(folder, "fmri", "subject_idx"),
+            12,
+            order,
+            drop_last=drop_last,
+            rank=rank,
+            world_size=world,
+            **how,
         )
         batches = list(loader)
         assert len(batches) == len(loader)

@@ -79,7 +79,9 @@ def library() -> ctypes.CDLL:
     """The loaded core; MissingError where it is not there."""
     path = os.environ.get("BOLDMILL_CORE") or str(Path(__file__).with_name("_core.so"))
     if not os.path.exists(path):
-        raise MissingError(f"{path}: the C core is not there; run `pip install .` or `make python` in boldmill's folder")
+        raise MissingError(
+            f"{path}: the C core is not there; run `pip install .` or `make python` in boldmill's folder"
+        )
     lib = ctypes.CDLL(path)
     gather = [POINTER(_Matrix), POINTER(_Batch), ctypes.c_char_p, c_int, POINTER(_Error)]
     lib.bm_gather.argtypes = lib.bm_gather_standardised.argtypes = gather

@@ -135,9 +135,7 @@ class Dataset:
                 found[name] = memory.to_output(self.field(name, numbers), output, pin)
         return found[self.fields[0]] if self.single else found
 
-    def _values(
-        self, numbers: NDArray[np.int64], take: Take, output: Output, threads: int, standardise: bool
-    ) -> Any:
+    def _values(self, numbers: NDArray[np.int64], take: Take, output: Output, threads: int, standardise: bool) -> Any:
         shape = self.shape_of(len(numbers))
         value, address = take(shape, self.dtype, output)
         self.write(numbers, address, shape[-1] * memory.SIZES[self.dtype], threads=threads, standardise=standardise)
@@ -176,7 +174,9 @@ def belong_together(a: Arrays, b: Arrays) -> None:
         if any(left[key] != right[key] for key in labels) or left.get("times") != right.get("times"):
             raise DataError(f"{a.name}, {b.name}: are of different runs ({left['label']}, {right['label']})")
     if len(a.runs) != len(b.runs):
-        raise DataError(f"{a.name}, {b.name}: have {len(a.runs)} and {len(b.runs)} runs; make them from the same runs")
+        raise DataError(
+            f"{a.name}, {b.name}: have {len(a.runs)} and {len(b.runs)} runs; make them from the same runs"
+        )
     if (a.info["meta"] is None) != (b.info["meta"] is None):
         raise DataError(f"{a.name}, {b.name}: only one has metadata rows; make them with the same settings")
     if a.info["meta"] is not None and a.info["meta"]["crc32"] != b.info["meta"]["crc32"]:

@@ -81,7 +81,10 @@ class Loader:
     def _check_standardise(self) -> None:
         for part in self.dataset.parts:
             n = len(part) // self.batches.world_size
-            last = {n % self.batches.batch_size, (n + (len(part) % self.batches.world_size > 0)) % self.batches.batch_size}
+            last = {
+                n % self.batches.batch_size,
+                (n + (len(part) % self.batches.world_size > 0)) % self.batches.batch_size,
+            }
             if self.batches.batch_size == 1 or (1 in last and not self.batches.drop_last):
                 raise UsageError(
                     "standardise: a batch of one row has no standard deviation; take drop_last=True or another "

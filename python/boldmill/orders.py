@@ -96,7 +96,9 @@ class Batches:
         self.rank = whole_number(rank, "rank", 0, self.world_size - 1)
         self.drop_last = bool(drop_last)
         if len(dataset.parts) > core.PARTS:
-            raise UsageError(f"Subjects: there are {len(dataset.parts)}; at most {core.PARTS} can be ordered together")
+            raise UsageError(
+                f"Subjects: there are {len(dataset.parts)}; at most {core.PARTS} can be ordered together"
+            )
         self.set_epoch(epoch)
 
     def set_epoch(self, epoch: int) -> None:
