@@ -111,7 +111,7 @@ def test_without_a_core(tmp_path):
     assert done.returncode == 1 and "MissingError" in done.stderr and "pip install ." in done.stderr
 
 
-# Damage -------------------------------------------------------------------------------------------------------------
+# Damage ------------------------------------------------------------------------------------------------------------
 
 
 def change(path, **keys):

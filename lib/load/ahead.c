@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define LARGEST ((int64_t)8 << 20) /* bytes asked for at a time */
+#define PROBES 50                  /* rows that are looked at */
 #define GAP ((int64_t)128 << 10)   /* rows closer than this are read together */
 
 struct range {
@@ -41,9 +42,15 @@ static bool in_memory(int fd, int64_t at)
     return preadv2(fd, &into, 1, at, RWF_NOWAIT) == 1;
 }
 
-static bool seems_in_memory(int fd, const struct range *r)
+/* Looks at a few rows: are all of those in the system's cache? */
+static bool seem_in_memory(const struct bm_rows_file *f, const int64_t *rows, int64_t n)
 {
-    return in_memory(fd, r->begin) && in_memory(fd, r->begin + (r->end - r->begin) / 2) && in_memory(fd, r->end - 1);
+    const int64_t step = n / PROBES + 1;
+
+    for (int64_t i = 0; i < n; i += step)
+        if (!in_memory(f->fd, f->offset + rows[i] * f->row_bytes))
+            return false;
+    return in_memory(f->fd, f->offset + (rows[n - 1] + 1) * f->row_bytes - 1);
 }
 
 int64_t bm_rows_fetch(const struct bm_rows_file *f, const int64_t *rows, int64_t n)
@@ -51,9 +58,9 @@ int64_t bm_rows_fetch(const struct bm_rows_file *f, const int64_t *rows, int64_t
     struct range r;
     int64_t i = 0, asked = 0;
 
+    if (n <= 0 || seem_in_memory(f, rows, n))
+        return 0;
     while (next_range(f, rows, n, &i, GAP, LARGEST, &r)) {
-        if (seems_in_memory(f->fd, &r))
-            continue;
         (void)posix_fadvise(f->fd, r.begin, r.end - r.begin, POSIX_FADV_WILLNEED);
         asked += r.end - r.begin;
     }

@@ -13,7 +13,7 @@ struct bm_rows_file {
     int64_t row_bytes; /* >= 1 */
 };
 
-/* Asks for rows[n], which ascend, in few large pieces; pieces that seem to be in memory are left out. May wait while
+/* Asks for rows[n], which ascend, in few large pieces; for none where a sample of them is in memory. May wait while
  * the disk's queue is full. Returns the bytes asked for. */
 int64_t bm_rows_fetch(const struct bm_rows_file *f, const int64_t *rows, int64_t n);
 

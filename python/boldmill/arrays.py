@@ -187,11 +187,8 @@ class Arrays:
         for which in ("fmri", "meta"):
             if self._info[which] is None:
                 continue
+            self._open(which)
             path, crc = self.path(which), 0
-            if which == "fmri":
-                _ = self.fmri
-            else:
-                _ = self.meta
             with open(path, "rb") as f:
                 while piece := f.read(1 << 24):
                     crc = zlib.crc32(piece, crc)

@@ -177,6 +177,7 @@ class Loader:
         if self._pool is None:
             widest = max(memory.size_of(part.shape_of(1), self.dataset.dtype) for part in self.dataset.parts)
             longest = min(self.batches.batch_size, max(len(part) for part in self.dataset.parts))
+            # those ahead, and two at the consumer's as it takes the next
             self._pool = memory.Pool(keep=self.ahead + 2, least=widest * longest)
         return self._pool, False
 

@@ -66,7 +66,8 @@ class _Block:
 
 def _large(size: int) -> NDArray[np.uint8]:
     """New memory that begins a page, on huge pages where the system has them."""
-    pages = mmap.mmap(-1, max(size, 1))
+    # private: memory that is shared with children gets no huge pages
+    pages = mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if size >= 2 * HUGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
         pages.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(pages, np.uint8)

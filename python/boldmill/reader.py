@@ -33,15 +33,18 @@ class _Queue:
             self.made.clear()
             self.changed.notify_all()
 
-    def put(self, thing: Any) -> bool:
-        """Waits for room; False once nobody wants more."""
+    def wait_for_room(self) -> bool:
+        """False once nobody wants more."""
         with self.changed:
             while not self.stopped and len(self.made) >= self.length:
                 self.changed.wait()
+            return not self.stopped
+
+    def put(self, thing: Any) -> None:
+        with self.changed:
             if not self.stopped:
                 self.made.append(thing)
                 self.changed.notify_all()
-            return not self.stopped
 
     def end(self, error: BaseException | None) -> None:
         with self.changed:
@@ -82,7 +85,8 @@ def _work(queue: _Queue, make: Callable[[], Iterator[Any]]) -> None:
     things: Iterator[Any] | None = None
     try:
         things = make()
-        while not queue.stopped and (thing := next(things, _END)) is not _END and queue.put(thing):
+        while queue.wait_for_room() and (thing := next(things, _END)) is not _END:
+            queue.put(thing)
             del thing  # the queue alone holds it now
     except BaseException as caught:  # noqa: B902 - it is raised again where the things are taken
         error = caught
