@@ -3,7 +3,9 @@
 #include "load/pick.h"
 #include "load/put.h"
 #include "load/rows.h"
+#include "ops/panel.h"
 #include "ops/random.h"
+#include "ops/standardise.h"
 #include "unit.h"
 
 #include <math.h>
@@ -242,6 +244,44 @@ static void standardised_batches(void)
         }
 }
 
+/* The kernel of zscore gives the same bits: also for columns that are constant, nearly so, huge, or not finite. */
+static void the_same_bits_as_zscore(void)
+{
+    enum { N = 37, W = 100 };
+    static float in[N * W], out[N * W], wanted[N * W];
+    static uint16_t half[N * W], wanted_half[N * W];
+    struct bm_random r;
+    struct bm_error err = {0};
+    struct bm_matrix m = {in, N, W, BM_SAMPLE_F32};
+    int64_t rows[N];
+    struct bm_batch b = {rows, N, NULL, W, out, W * 4, BM_SAMPLE_F32},
+                    h = {rows, N, NULL, W, half, W * 2, BM_SAMPLE_F16};
+    struct bm_standardise_found found;
+    double *scratch = malloc(sizeof *scratch * bm_panel_scratch(N));
+
+    bm_random_seed(&r, 8, 0);
+    for (size_t i = 0; i < N * W; i++)
+        in[i] = (float)(bm_random_unit(&r) * exp2((double)(i % W) * 2 - 120) + (i % 7 == 0 ? 1000 : 0));
+    for (size_t i = 0; i < N; i++) {
+        rows[i] = (int64_t)i;
+        in[i * W + 3] = 0.1f;
+        in[i * W + 4] = 1000 + (float)(i % 2) * 0x1p-13f;
+        in[i * W + 5] = i == 20 ? NAN : in[i * W + 5];
+        in[i * W + 6] = i == 30 ? INFINITY : in[i * W + 6];
+        in[i * W + 7] = (i % 2 ? 1.0f : -1.0f) * 0x1.fp127f;
+        in[i * W + 8] = (float)(i % 3) * 0x1p-149f;
+    }
+    bm_standardise(wanted, BM_F32, in, BM_F32, 1, 0, N, W, BM_ZSCORE, 1, scratch, &found);
+    bm_standardise(wanted_half, BM_F16, in, BM_F32, 1, 0, N, W, BM_ZSCORE, 1, scratch, &found);
+    REQUIRE(bm_gather_standardised(&m, &b, "x", 2, &err) == 0, &err);
+    REQUIRE(bm_gather_standardised(&m, &h, "x", 1, &err) == 0, &err);
+    for (size_t i = 0; i < N * W; i++) {
+        CHECK_ROW(memcmp(out + i, wanted + i, 4) == 0 || (isnan(out[i]) && isnan(wanted[i])), i);
+        CHECK_ROW(half[i] == wanted_half[i] || (isnan(out[i]) && (half[i] & 0x7fffu) > 0x7c00u), i);
+    }
+    free(scratch);
+}
+
 static void one_row_has_no_deviation(void)
 {
     struct bm_error err = {0};
@@ -290,6 +330,7 @@ int main(void)
         UNIT(every_half_there_and_back),
         UNIT(copies_around_the_caches),
         UNIT(standardised_batches),
+        UNIT(the_same_bits_as_zscore),
         UNIT(one_row_has_no_deviation),
         UNIT(picks),
     };
