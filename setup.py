@@ -21,7 +21,17 @@ ROOT = Path(__file__).resolve().parent
 MAKEFILE = (ROOT / "Makefile").read_text()
 VERSION = re.search(r"^VERSION := (\S+)$", MAKEFILE, re.M)[1]
 PROGRAMS = re.search(r"^PROGRAMS := (.+)$", MAKEFILE, re.M)[1].split()
-FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O3", "-ffp-contract=off", "-fPIC", "-pthread", "-shared", "-Ilib", "-D_FORTIFY_SOURCE=2"]
+FLAGS = [
+    "-std=c11",
+    "-D_GNU_SOURCE",
+    "-O3",
+    "-ffp-contract=off",
+    "-fPIC",
+    "-pthread",
+    "-shared",
+    "-Ilib",
+    "-D_FORTIFY_SOURCE=2",
+]
 # What the workflow consists of; the programs go into its bin/.
 WORKFLOW = ("Snakefile", "config.yaml", "config/*", "rules/*.smk", "rules/*.py", "envs/*", "profiles/*/*")
 
@@ -82,7 +92,7 @@ def copy_workflow(folder):
 
 
 class Build(build_py):
-    """The modules, and what is compiled. An editable install has the core in the tree, and the workflow is the tree."""
+    """The modules, and what is compiled. An editable install has the core in the tree, which is the workflow, too."""
 
     def run(self):
         if self.editable_mode:

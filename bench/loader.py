@@ -87,7 +87,7 @@ def make_arrays(args):
     return str(stem)
 
 
-# Ways of reading an epoch. Each is a function that returns a function that reads one and returns the bytes. ----------
+# Ways of reading an epoch. Each is a function that returns a function that reads one and returns the bytes. ---------
 
 
 def copying(stem, args):

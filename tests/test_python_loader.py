@@ -109,7 +109,7 @@ def test_several_fields(stem):
             assert isinstance(batch[name], torch.Tensor) and np.array_equal(batch[name], meta[name][rows])
 
 
-# Seeds, epochs, going on later ---------------------------------------------------------------------------------------
+# Seeds, epochs, going on later --------------------------------------------------------------------------------------
 
 
 def test_same_seed_and_epoch_same_batches(points):
@@ -279,7 +279,7 @@ def test_pinned_memory_comes_from_torch(points, monkeypatch):
     assert np.array_equal(torch.cat([batch["fmri"] for batch in got]), points.arrays.fmri)
 
 
-# Types and standardising ---------------------------------------------------------------------------------------------
+# Types and standardising --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stored", ["float32", "float16"])

@@ -125,7 +125,7 @@ def test_without_torch(folder, monkeypatch):
     assert len(list(boldmill.Loader(numpy_points(folder / "roi"), 50))) == 4
 
 
-# Regions side by side ------------------------------------------------------------------------------------------------
+# Regions side by side -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("order", ["sequential", "shuffled", "block"])
@@ -245,7 +245,7 @@ def test_subjects_that_differ(folder):
         boldmill.Loader(boldmill.Subjects([parts[0]] * 17))
 
 
-# Batches, shuffleidx -------------------------------------------------------------------------------------------------
+# Batches, shuffleidx ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("order", "mode"), [("shuffled", "full"), ("block", "block"), ("sequential", "none")])
@@ -257,7 +257,7 @@ def test_the_orders_are_those_of_shuffleidx(run, folder, tmp_path, order, mode):
     assert len(batches) == len(list(batches)) == -(-ROWS // 16)
 
 
-# torch's DataLoader --------------------------------------------------------------------------------------------------
+# torch's DataLoader -------------------------------------------------------------------------------------------------
 
 
 def in_batches(stem, order="none", size=16):

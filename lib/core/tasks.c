@@ -23,12 +23,12 @@ static int work(struct crew *crew, struct bm_error *err)
 {
     const struct bm_tasks *t = crew->tasks;
     void *worker = bm_calloc(1, t->worker_size, "worker", err);
-    int rc = worker ? t->make(t->self, worker, err) : -1;
+    int rc = !worker ? -1 : t->make ? t->make(t->self, worker, err) : 0;
     size_t i;
 
     while (rc == 0 && !atomic_load(&crew->stop) && (i = atomic_fetch_add(&crew->next, 1)) < t->n)
         rc = t->run(t->self, worker, i, &crew->stop, err);
-    if (worker)
+    if (worker && t->drop)
         t->drop(worker);
     free(worker);
     return rc;

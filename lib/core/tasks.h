@@ -13,7 +13,8 @@
 struct bm_tasks {
     void *self;
     size_t n;
-    /* One worker's own memory, made and freed by its thread; drop is called also where make failed half-way. */
+    /* One worker's own memory, zeroed, made and freed by its thread; drop is called also where make failed half-way.
+     * Either may be NULL. */
     size_t worker_size;
     int (*make)(void *self, void *worker, struct bm_error *err);
     void (*drop)(void *worker);

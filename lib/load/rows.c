@@ -76,17 +76,6 @@ static bool fill_row(const struct bm_gather *g, int64_t i)
     return fits;
 }
 
-static int no_worker(void *self, void *worker, struct bm_error *err)
-{
-    (void)self, (void)worker, (void)err;
-    return 0;
-}
-
-static void drop_nothing(void *worker)
-{
-    (void)worker;
-}
-
 static int fill_piece(void *self, void *worker, size_t k, const atomic_bool *stop, struct bm_error *err)
 {
     struct bm_gather *g = self;
@@ -104,7 +93,7 @@ int bm_gather(const struct bm_matrix *m, const struct bm_batch *b, const char *n
               struct bm_error *err)
 {
     struct bm_gather g;
-    struct bm_tasks tasks = {.self = &g, .make = no_worker, .drop = drop_nothing, .run = fill_piece};
+    struct bm_tasks tasks = {.self = &g, .run = fill_piece};
     int status = bm_gather_open(&g, m, b, name, err);
 
     if (status == 0) {

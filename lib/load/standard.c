@@ -25,17 +25,6 @@ struct work {
     double out[MOST]; /* of the batch's type */
 };
 
-static int make_work(void *self, void *worker, struct bm_error *err)
-{
-    (void)self, (void)worker, (void)err;
-    return 0;
-}
-
-static void drop_work(void *worker)
-{
-    (void)worker;
-}
-
 /* Begins to load a part of row i: the processor would do so page by page, and each time too late. */
 static void expect(const struct bm_gather *g, int64_t i, int64_t first, int64_t n)
 {
@@ -172,11 +161,7 @@ int bm_gather_standardised(const struct bm_matrix *m, const struct bm_batch *b, 
                            struct bm_error *err)
 {
     struct bm_gather g;
-    struct bm_tasks tasks = {.self = &g,
-                             .worker_size = sizeof(struct work),
-                             .make = make_work,
-                             .drop = drop_work,
-                             .run = standardise_piece};
+    struct bm_tasks tasks = {.self = &g, .worker_size = sizeof(struct work), .run = standardise_piece};
     int status = bm_gather_open(&g, m, b, name, err);
 
     if (status == 0 && b->n < 2)

@@ -47,17 +47,21 @@ class _Part:
 
     def __init__(self, part: Dataset, stream: Stream, start: int, budget: int) -> None:
         self.part, self.stream = part, stream
+        self._sorted: tuple[int, NDArray[np.int64]] | None = None  # the group's first item, its rows
         self.files = [source.file for source in part.sources()]
         self.row_bytes = sum(file.row_bytes for file in self.files)
-        rows = sum(len(source) for source in part.sources()) // max(len(self.files), 1)
-        self.larger = rows * self.row_bytes > budget
-        self.fetched = self.released = start
+        self.larger = sum(len(source) * source.file.row_bytes for source in part.sources()) > budget
+        # within a group the rows come mixed: one that was begun is read whole
+        self.fetched = self.released = self._group(start)[0]
         widest = int(np.diff(stream.groups).max(initial=0))
-        per_item = max(self._rows(0, 1).size, 1) * self.row_bytes
+        per_item = max(len(part.rows_of(stream.items[:1])), 1) * self.row_bytes
         self.distance = min(widest, max(budget // 2 // per_item, 1))
 
-    def _rows(self, first: int, last: int) -> NDArray[np.int64]:
-        return np.unique(self.part.rows_of(self.stream.items[first:last]))
+    def _rows(self, first: int, behind: int) -> NDArray[np.int64]:
+        """The rows of a group, ascending, each once."""
+        if self._sorted is None or self._sorted[0] != first:
+            self._sorted = first, np.unique(self.part.rows_of(self.stream.items[first:behind]))
+        return self._sorted[1]
 
     def _group(self, position: int) -> tuple[int, int]:
         """The group that an item is in: its first item, and the first behind it."""
@@ -93,12 +97,16 @@ class _Part:
 
 
 class Ahead:
-    """Reading ahead along a plan, from batch `start` on. memory: bytes for rows that have been read."""
+    """Reading ahead along a plan, from batch `start` on.
 
-    def __init__(self, parts: list[Dataset], plan: Plan, start: int, memory: int) -> None:
+    memory: bytes for rows that have been read. alone: nobody else goes through the same rows at the same time, so
+    that they may be given back.
+    """
+
+    def __init__(self, parts: list[Dataset], plan: Plan, start: int, memory: int, alone: bool = True) -> None:
         budget = max(memory // max(len(parts), 1), 1)
         done = [int(plan.last[:start][plan.part[:start] == k].max(initial=0)) for k in range(len(parts))]
-        self._plan = plan
+        self._plan, self._alone = plan, alone
         self._parts = [
             _Part(part, stream, position, budget)
             for part, stream, position in zip(parts, plan.streams, done, strict=True)
@@ -110,4 +118,5 @@ class Ahead:
 
     def after(self, batch: int) -> None:
         """To be called when they have been copied."""
-        self._parts[self._plan.part[batch]].release(int(self._plan.last[batch]))
+        if self._alone:
+            self._parts[self._plan.part[batch]].release(int(self._plan.last[batch]))

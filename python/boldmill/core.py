@@ -12,7 +12,7 @@ import weakref
 from ctypes import POINTER, Structure, byref, c_char, c_int, c_int64, c_size_t, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -83,8 +83,9 @@ def library() -> ctypes.CDLL:
             f"{path}: the C core is not there; run `pip install .` or `make python` in boldmill's folder"
         )
     lib = ctypes.CDLL(path)
-    gather = [POINTER(_Matrix), POINTER(_Batch), ctypes.c_char_p, c_int, POINTER(_Error)]
-    lib.bm_gather.argtypes = lib.bm_gather_standardised.argtypes = gather
+    gather: list[Any] = [POINTER(_Matrix), POINTER(_Batch), ctypes.c_char_p, c_int, POINTER(_Error)]
+    lib.bm_gather.argtypes = gather
+    lib.bm_gather_standardised.argtypes = gather
     lib.bm_order_items.argtypes = [c_void_p, c_void_p, c_size_t, POINTER(_Order), c_size_t, POINTER(_Error)]
     lib.bm_shard.argtypes = [c_size_t, c_size_t, c_size_t, POINTER(c_size_t), POINTER(c_size_t)]
     lib.bm_shard.restype = None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import memory
 from .arrays import Arrays, row_numbers
+from .core import SIZES
 from .errors import DataError, RangeError, UsageError
 from .memory import Output, Take
 
@@ -138,7 +139,7 @@ class Dataset:
     def _values(self, numbers: NDArray[np.int64], take: Take, output: Output, threads: int, standardise: bool) -> Any:
         shape = self.shape_of(len(numbers))
         value, address = take(shape, self.dtype, output)
-        self.write(numbers, address, shape[-1] * memory.SIZES[self.dtype], threads=threads, standardise=standardise)
+        self.write(numbers, address, shape[-1] * SIZES[self.dtype], threads=threads, standardise=standardise)
         return value
 
     def _default_take(self) -> Take:

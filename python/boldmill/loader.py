@@ -148,14 +148,19 @@ class Loader:
         """Makes batches without referring to the Loader, so that it can be dropped."""
         take, pin = self._take()
         dataset, budget = self.dataset, self.memory_bytes
-        how = {"take": take, "threads": self.threads, "standardise": self.standardise, "output": self.output}
+        how: dict[str, Any] = {
+            "take": take,
+            "threads": self.threads,
+            "standardise": self.standardise,
+            "output": self.output,
+        }
         device = _cuda_device() if pin else None
 
         def make() -> Iterator[Any]:
             if device is not None:
                 memory.torch_module().cuda.set_device(device)
             room = int(memory_there() * SHARE) if budget == "auto" else int(budget)
-            ahead = Ahead(dataset.parts, plan, batches.start, room)
+            ahead = Ahead(dataset.parts, plan, batches.start, room, alone=batches.step == 1)
             for k in batches:
                 ahead.before(k)
                 yield dataset.batch(plan.items(k), pin=pin, **how)

@@ -57,12 +57,13 @@ def whole_number(value: object, name: str, low: int, high: int = 2**31) -> int:
 class Batches:
     """Item numbers of each batch, batch by batch: a `batch_sampler` for torch's DataLoader.
 
-        DataLoader(points, batch_sampler=boldmill.Batches(points, 4096, order="shuffled"), collate_fn=boldmill.collate)
+        batches = boldmill.Batches(points, 4096, order="shuffled")
+        DataLoader(points, batch_sampler=batches, collate_fn=boldmill.collate)
 
     order: "sequential": as the items stand. "shuffled": every order is possible. "block": blocks of `block_rows` rows
-        of the arrays in any order, the items of `buffer_blocks` blocks mixed with each other: for data that are larger
-        than the memory. The orders are those of `shuffleidx` with the same seed and epoch (docs/shuffle.md). For
-        "block", items are first put in the order of their rows.
+        of the arrays in any order, the items of `buffer_blocks` blocks mixed with each other: for data that are
+        larger than the memory. The orders are those of `shuffleidx` with the same seed and epoch (docs/shuffle.md).
+        For "block", items are first put in the order of their rows.
     rank, world_size: the order is cut into world_size contiguous pieces whose sizes differ by at most one; this is
         piece `rank` (0 ..). With drop_last all ranks have the same number of batches, else it may differ by one.
     drop_last: leave out a last batch that is not full.

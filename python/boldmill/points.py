@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from . import core
 from .arrays import Arrays, row_numbers
+from .core import SIZES
 from .dataset import Dataset, belong_together
 from .errors import DataError, UsageError
-from .memory import SIZES, Output
+from .memory import Output
 
 
 class TimePoints(Dataset):
@@ -66,7 +67,7 @@ class TimePoints(Dataset):
         self, items: NDArray[np.int64], address: int, stride: int, *, threads: int = 1, standardise: bool = False
     ) -> None:
         rows = np.ascontiguousarray(self.rows_of(items))
-        how = {"name": self.name, "threads": threads, "standardise": standardise}
+        how: dict[str, Any] = {"name": self.name, "threads": threads, "standardise": standardise}
         core.gather(self.arrays.fmri, rows, self.columns, address, stride, self.dtype, **how)
 
     def field(self, name: str, items: NDArray[np.int64]) -> NDArray:
