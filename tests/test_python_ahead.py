@@ -56,7 +56,7 @@ def listened(stem, told, order, size, memory, start=0, **how):
 
 
 @pytest.mark.parametrize("order", ["sequential", "shuffled", "block"])
-@pytest.mark.parametrize("size", [5, 16, 40, 1000])
+@pytest.mark.parametrize("size", [5, 16, 40, 47, 1000])
 @pytest.mark.parametrize("memory", [1, 40 * ROW_BYTES, 10**9])
 @pytest.mark.parametrize("start", [0, 1])
 def test_rows_are_asked_for_before_they_are_read(stem, told, order, size, memory, start):

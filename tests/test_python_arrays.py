@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -200,6 +201,10 @@ def test_a_file_name_leads_nowhere_else(stem, tmp_path):
     """The description names files of its own folder."""
     with open(f"{stem}.json") as f:
         info = json.load(f)
-    change(f"{stem}.json", fmri=info["fmri"] | {"file": "/etc/passwd"})
-    with pytest.raises(boldmill.Error):
-        _ = boldmill.Arrays(stem).fmri
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    shutil.copy(f"{stem}.fmri.npy", other / "secret.npy")
+    for name in (str(other / "secret.npy"), "elsewhere/secret.npy", "../elsewhere/secret.npy"):
+        change(f"{stem}.json", fmri=info["fmri"] | {"file": name})
+        with pytest.raises(boldmill.MissingError, match="secret"):
+            _ = boldmill.Arrays(stem).fmri

@@ -58,6 +58,7 @@ def test_wheel(run, tmp_path):
         "py.typed",
         "workflow/Snakefile",
         "workflow/config/schema.yaml",
+        "workflow/config/presets/nsd.yaml",
         "workflow/rules/layout.py",
     ):
         assert f"boldmill/{wanted}" in names

@@ -247,7 +247,7 @@ static void standardised_batches(void)
 /* The kernel of zscore gives the same bits: also for columns that are constant, nearly so, huge, or not finite. */
 static void the_same_bits_as_zscore(void)
 {
-    enum { N = 37, W = 100 };
+    enum { N = 2000, W = 100 };
     static float in[N * W], out[N * W], wanted[N * W];
     static uint16_t half[N * W], wanted_half[N * W];
     struct bm_random r;
@@ -261,7 +261,7 @@ static void the_same_bits_as_zscore(void)
 
     bm_random_seed(&r, 8, 0);
     for (size_t i = 0; i < N * W; i++)
-        in[i] = (float)(bm_random_unit(&r) * exp2((double)(i % W) * 2 - 120) + (i % 7 == 0 ? 1000 : 0));
+        in[i] = (float)(bm_random_unit(&r) * exp2((double)(i % W) * 2 - 120) + (i % 7 == 0 && i / W < 40 ? 1000 : 0));
     for (size_t i = 0; i < N; i++) {
         rows[i] = (int64_t)i;
         in[i * W + 3] = 0.1f;
