@@ -24,7 +24,7 @@ include rules/deps.mk
 
 # ---- what to build ----
 PROGRAMS := nifti2h5 detrend denoise zscore hrfshift applymask concat shuffleidx synthnsd boldinfo
-LIB_SRC  := $(sort $(wildcard lib/core/*.c lib/ops/*.c lib/io/*.c))
+LIB_SRC  := $(sort $(wildcard lib/core/*.c lib/ops/*.c lib/io/*.c lib/load/*.c))
 # Variants keep their objects apart: release in build/release and bin/, the others wholly in build/VARIANT.
 OUT      := $(BUILD)/$(VARIANT)$(if $(filter-out gcc cc,$(CC)),-$(notdir $(CC)))$(if $(filter no,$(ISAL)),-zlib)
 BIN      := $(if $(filter release,$(notdir $(OUT))),bin,$(OUT)/bin)
@@ -59,7 +59,7 @@ CLI_OBJ  := $(patsubst %,$(OUT)/bin-src/%.o,cli clean masks scans spool boldinfo
 
 .DEFAULT_GOAL := all
 .PHONY: all lib static shared
-all: $(PROGRAMS:%=$(BIN)/%) $(STATIC) $(SHARED) $(OUT)/boldmill.pc
+all: $(PROGRAMS:%=$(BIN)/%) $(STATIC) $(SHARED) $(OUT)/boldmill.pc $(OUT)/_core.so
 	@$(if $(HAVE_ISAL),true,echo "note: built with zlib only$(if $(filter no,$(ISAL)), as asked; , as ISA-L was not found; )inflating takes about twice as long")
 
 $(BIN)/%: $(OUT)/bin-src/%.o $(OUT)/libcli.a $(STATIC)
@@ -77,6 +77,12 @@ $(STATIC) $(OUT)/libcli.a:
 $(SHARED): $(LIB_OBJ)
 	$(if $(Q),@echo '  LD   $@')
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,$(notdir $@) -o $@ $^ $(ALL_LIBS)
+
+# What the Python package calls: the layers that need no library but the system's. setup.py builds the same.
+CORE_OBJ := $(filter-out $(OUT)/lib/io/%,$(LIB_OBJ))
+$(OUT)/_core.so: $(CORE_OBJ)
+	$(if $(Q),@echo '  LD   $@')
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ -lm
 
 # Header dependencies come from the compiler (-MMD): touching a header rebuilds what includes it, no more. Objects
 # depend on the flags file, so that another compiler, flag or ISA-L rebuilds them.
@@ -115,7 +121,7 @@ install: all ## Install programs, library, headers and pkg-config file under PRE
 	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib/$(notdir $(SHARED))
 	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(PREFIX)/lib/libboldmill.so
 	install -m 644 $(OUT)/boldmill.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	for d in core ops io; do install -d $(DESTDIR)$(PREFIX)/include/boldmill/$$d && \
+	for d in core ops io load; do install -d $(DESTDIR)$(PREFIX)/include/boldmill/$$d && \
 	  install -m 644 lib/$$d/*.h $(DESTDIR)$(PREFIX)/include/boldmill/$$d || exit 1; done
 
 uninstall: ## Remove what install wrote

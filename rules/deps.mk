@@ -20,3 +20,12 @@ $(VENV)/ready: requirements.txt | deps-python
 	$(PYTHON) -m venv $(VENV)
 	$(VPY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
+
+# torch is large: only what trains, and its tests, need it.
+$(VENV)/train-ready: requirements-train.txt $(VENV)/ready
+	$(VPY) -m pip install --quiet --disable-pip-version-check -r requirements-train.txt
+	@touch $@
+
+.PHONY: python
+python: $(VENV)/ready deps-build ## Install the Python package into .venv
+	$(VPY) -m pip install --quiet --disable-pip-version-check --no-deps .

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(os.environ.get("BOLDMILL_BIN", ROOT / "bin")).resolve()
 SHARED = ROOT.parent / "shared" / "data"
+# The Python package as it stands in the tree, with the core that make built; also for child processes.
+sys.path.insert(0, str(ROOT / "python"))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "python"), os.environ.get("PYTHONPATH")]))
+os.environ.setdefault("BOLDMILL_CORE", str(ROOT / "build/release/_core.so"))
 # A sanitizer build or valgrind is slower; the factor stretches every time limit.
 PATIENCE = float(os.environ.get("BOLDMILL_TEST_PATIENCE", "1"))
 PROGRAMS = ("nifti2h5", "detrend", "denoise", "zscore", "hrfshift", "applymask", "concat")

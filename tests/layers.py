@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MAY_USE = {"core": {"core"}, "ops": {"core", "ops"}, "io": {"core", "io"}}
+MAY_USE = {"core": {"core"}, "ops": {"core", "ops"}, "io": {"core", "io"}, "load": {"core", "ops", "load"}}
 LONGEST = 600  # lines; a file holds one thing
 
 

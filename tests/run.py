@@ -132,9 +132,12 @@ def main():
         "tests/test_datasets.py",
     ]
     programs = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("test_*.py"))
-    programs = [p for p in programs if p not in workflow]
+    package = [p for p in programs if p.startswith("tests/test_python_")]
+    programs = [p for p in programs if p not in (*workflow, *package)]
     if built and wanted("pytest release"):
         pytest(count, "programs and oracles, release", programs)
+    if built and wanted("python"):
+        pytest(count, "python package", package)
     if not args.quick:
         if built and wanted("workflow"):
             pytest(count, "workflow", workflow)

@@ -23,12 +23,12 @@ static int work(struct crew *crew, struct bm_error *err)
 {
     const struct bm_tasks *t = crew->tasks;
     void *worker = bm_calloc(1, t->worker_size, "worker", err);
-    int rc = worker ? t->make(t->self, worker, err) : -1;
+    int rc = !worker ? -1 : t->make ? t->make(t->self, worker, err) : 0;
     size_t i;
 
     while (rc == 0 && !atomic_load(&crew->stop) && (i = atomic_fetch_add(&crew->next, 1)) < t->n)
         rc = t->run(t->self, worker, i, &crew->stop, err);
-    if (worker)
+    if (worker && t->drop)
         t->drop(worker);
     free(worker);
     return rc;
@@ -73,6 +73,8 @@ int bm_tasks_run(const struct bm_tasks *tasks, int threads, struct bm_error *err
     size_t wanted = threads < BM_TASKS_MAX_THREADS ? (size_t)threads : BM_TASKS_MAX_THREADS, started = 0;
 
     wanted = wanted < tasks->n ? wanted : tasks->n;
+    if (wanted == 1 && !tasks->progress)
+        return work(&crew, err);
     (void)pthread_mutex_init(&crew.lock, NULL);
     (void)pthread_cond_init(&crew.left, NULL);
     crew.working = wanted;

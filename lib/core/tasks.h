@@ -13,7 +13,8 @@
 struct bm_tasks {
     void *self;
     size_t n;
-    /* One worker's own memory, made and freed by its thread; drop is called also where make failed half-way. */
+    /* One worker's own memory, zeroed, made and freed by its thread; drop is called also where make failed half-way.
+     * Either may be NULL. */
     size_t worker_size;
     int (*make)(void *self, void *worker, struct bm_error *err);
     void (*drop)(void *worker);
@@ -23,7 +24,8 @@ struct bm_tasks {
     void (*progress)(void *self);
 };
 
-/* Runs all tasks. The first failure stops the others. Returns when no thread is left. */
+/* Runs all tasks. The first failure stops the others. Returns when no thread is left. One thread is the calling one,
+ * unless it has progress to report. */
 int bm_tasks_run(const struct bm_tasks *tasks, int threads, struct bm_error *err) BM_MUST_USE;
 
 #endif

@@ -26,10 +26,10 @@ static size_t find_blocks(const int64_t *rows, size_t n, size_t block_rows, size
     return blocks;
 }
 
-static void mix_blocks(int64_t *rows, const int64_t *from, const size_t *starts, const int64_t *order, size_t blocks,
+static void mix_blocks(int64_t *items, const int64_t *from, const size_t *starts, const int64_t *order, size_t blocks,
                        size_t buffer_blocks, struct bm_random *r)
 {
-    int64_t *out = rows, *buffer = rows;
+    int64_t *out = items, *buffer = items;
     for (size_t k = 0; k < blocks; k++) {
         size_t first = starts[order[k]], count = starts[order[k] + 1] - first;
         memcpy(out, from + first, count * sizeof *out);
@@ -41,12 +41,12 @@ static void mix_blocks(int64_t *rows, const int64_t *from, const size_t *starts,
     }
 }
 
-int bm_block_shuffle(int64_t *rows, size_t n, size_t block_rows, size_t buffer_blocks, struct bm_random *r,
-                     struct bm_error *err)
+int bm_block_shuffle(int64_t *items, const int64_t *rows, size_t n, size_t block_rows, size_t buffer_blocks,
+                     struct bm_random *r, struct bm_error *err)
 {
     size_t *starts = bm_alloc(n + 1, sizeof *starts, "blocks", err);
     int64_t *order = bm_alloc(n, sizeof *order, "order of blocks", err);
-    int64_t *from = bm_alloc(n, sizeof *from, "rows", err);
+    int64_t *from = bm_alloc(n, sizeof *from, "items", err);
     int status = starts && order && from ? 0 : -1;
     if (status == 0) {
         size_t blocks = find_blocks(rows, n, block_rows, starts);
@@ -54,8 +54,8 @@ int bm_block_shuffle(int64_t *rows, size_t n, size_t block_rows, size_t buffer_b
             order[k] = (int64_t)k;
         bm_permute(order, blocks, r);
         if (n > 0)
-            memcpy(from, rows, n * sizeof *from);
-        mix_blocks(rows, from, starts, order, blocks, buffer_blocks, r);
+            memcpy(from, items, n * sizeof *from);
+        mix_blocks(items, from, starts, order, blocks, buffer_blocks, r);
     }
     free(from);
     free(order);
@@ -63,15 +63,21 @@ int bm_block_shuffle(int64_t *rows, size_t n, size_t block_rows, size_t buffer_b
     return status;
 }
 
-int bm_order_rows(int64_t *rows, size_t n, const struct bm_order *order, size_t part, struct bm_error *err)
+int bm_order_items(int64_t *items, const int64_t *rows, size_t n, const struct bm_order *order, size_t part,
+                   struct bm_error *err)
 {
     struct bm_random r;
     bm_random_seed(&r, order->seed, 1 + order->epoch * BM_MAX_PARTS + part);
     if (order->mode == BM_ORDER_BLOCK)
-        return bm_block_shuffle(rows, n, order->block_rows, order->buffer_blocks, &r, err);
+        return bm_block_shuffle(items, rows, n, order->block_rows, order->buffer_blocks, &r, err);
     if (order->mode == BM_ORDER_FULL)
-        bm_permute(rows, n, &r);
+        bm_permute(items, n, &r);
     return 0;
+}
+
+int bm_order_rows(int64_t *rows, size_t n, const struct bm_order *order, size_t part, struct bm_error *err)
+{
+    return bm_order_items(rows, rows, n, order, part, err);
 }
 
 void bm_shard(size_t n, size_t shards, size_t k, size_t *first, size_t *count)

@@ -25,12 +25,16 @@ struct bm_order {
 
 /* Fisher-Yates: every one of the n! orders. */
 void bm_permute(int64_t *items, size_t n, struct bm_random *r);
-/* Reorders rows[n], which must ascend: blocks in shuffled order, each `buffer_blocks` of them mixed. */
-int bm_block_shuffle(int64_t *rows, size_t n, size_t block_rows, size_t buffer_blocks, struct bm_random *r,
-                     struct bm_error *err) BM_MUST_USE;
+/* Reorders items[n], of which item i belongs to rows[i]; rows must ascend, and may be the items themselves. Blocks of
+ * rows come in shuffled order, the items of each `buffer_blocks` of them are mixed. */
+int bm_block_shuffle(int64_t *items, const int64_t *rows, size_t n, size_t block_rows, size_t buffer_blocks,
+                     struct bm_random *r, struct bm_error *err) BM_MUST_USE;
 /* Puts the ascending rows[n] of part 0..BM_MAX_PARTS-1 into the order that (seed, epoch, part) gives. */
 int bm_order_rows(int64_t *rows, size_t n, const struct bm_order *order, size_t part,
                   struct bm_error *err) BM_MUST_USE;
+/* Puts items[n] into the order that their ascending rows[n] would get. */
+int bm_order_items(int64_t *items, const int64_t *rows, size_t n, const struct bm_order *order, size_t part,
+                   struct bm_error *err) BM_MUST_USE;
 /* Shard k of `shards`: items [*first, *first + *count) of n. Sizes differ by at most one, larger ones first. */
 void bm_shard(size_t n, size_t shards, size_t k, size_t *first, size_t *count);
 

@@ -48,6 +48,26 @@ static void block_orders_as_the_model_has_them(void)
     CHECK(bm_order_rows(few, 6, &order, 0, &err) == 0 && same(few, gaps, 6));
 }
 
+/* Items follow their rows, also where several items share one. */
+static void items_go_with_their_rows(void)
+{
+    static const int64_t rows[] = {0, 1, 1, 5, 6, 7, 7, 11};
+    struct bm_error err = {0};
+    struct bm_order order = {BM_ORDER_BLOCK, 4, 1, 3, 0};
+    int64_t same[8], items[8];
+    memcpy(same, rows, sizeof rows);
+    count_up(items, 8);
+    CHECK(bm_order_rows(same, 8, &order, 2, &err) == 0);
+    CHECK(bm_order_items(items, rows, 8, &order, 2, &err) == 0);
+    for (size_t i = 0; i < 8; i++)
+        CHECK_ROW(rows[items[i]] == same[i], i);
+    order.mode = BM_ORDER_FULL;
+    count_up(same, 8);
+    count_up(items, 8);
+    CHECK(bm_order_rows(same, 8, &order, 2, &err) == 0 && bm_order_items(items, rows, 8, &order, 2, &err) == 0);
+    CHECK(memcmp(same, items, sizeof items) == 0);
+}
+
 static void nothing_can_be_ordered(void)
 {
     struct bm_error err = {0};
@@ -372,6 +392,7 @@ int main(void)
     static const struct unit_test all[] = {
         UNIT(full_orders_as_the_model_has_them),
         UNIT(block_orders_as_the_model_has_them),
+        UNIT(items_go_with_their_rows),
         UNIT(nothing_can_be_ordered),
         UNIT(shards_join_to_the_whole),
         UNIT(fractions),
