@@ -132,7 +132,7 @@ def main():
         "tests/test_datasets.py",
     ]
     programs = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("test_*.py"))
-    package = [p for p in programs if p.startswith("tests/test_python_")]
+    package = [p for p in programs if p.startswith(("tests/test_python_", "tests/test_examples"))]
     programs = [p for p in programs if p not in (*workflow, *package)]
     if built and wanted("pytest release"):
         pytest(count, "programs and oracles, release", programs)

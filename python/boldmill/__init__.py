@@ -11,10 +11,13 @@ docs/python.md describes all of it. torch is imported only once tensors are aske
 
 from .arrays import Arrays
 from .dataset import Dataset, collate
-from .errors import DataError, Error, MissingError, RangeError, UsageError
+from .errors import DataError, Error, KindError, MissingError, RangeError, UsageError, WorkflowError
+from .images import Images
 from .loader import Loader
+from .make import make_arrays
 from .orders import Batches
 from .points import Join, Subjects, TimePoints
+from .windows import Windows
 
 __all__ = [
     "Arrays",
@@ -22,12 +25,17 @@ __all__ = [
     "DataError",
     "Dataset",
     "Error",
+    "Images",
     "Join",
+    "KindError",
     "Loader",
     "MissingError",
     "RangeError",
     "Subjects",
     "TimePoints",
     "UsageError",
+    "Windows",
+    "WorkflowError",
     "collate",
+    "make_arrays",
 ]

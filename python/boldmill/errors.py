@@ -19,3 +19,11 @@ class UsageError(Error, ValueError):
 
 class RangeError(UsageError, IndexError):
     """A row, column or item that is not there."""
+
+
+class KindError(Error, TypeError):
+    """An argument is of a kind that makes no sense there."""
+
+
+class WorkflowError(Error, RuntimeError):
+    """Arrays could not be made. Below the first line stands what the programs said last."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from .arrays import Arrays, row_numbers
 from .core import SIZES
 from .dataset import Dataset, belong_together
 from .errors import DataError, UsageError
+from .images import Images
 from .memory import Output
 
 
@@ -21,12 +23,13 @@ class TimePoints(Dataset):
 
     arrays: Arrays, or their name.
     fields: "fmri" gives the values [V] alone; a list such as ("fmri", "stimulus_history", "time") gives dicts. Fields
-        are those of the metadata rows, and "row", the row number.
+        are those of the metadata rows, "row", the row number, and "image", the latest picture shown (see images).
     rows: which rows, in which order: None (all), numbers (such as an array of shuffleidx), flags [T], or a slice.
     columns: which voxels: None (all), numbers in any order, flags [V], or a mask [X, Y, Z].
     dtype: "float32", "float16", "bfloat16" (torch alone) or "float64". A value that is finite and too large for it is
         an error when it is met.
     output: "torch" or "numpy".
+    images: Images or the path of a stimuli file, for the field "image".
     """
 
     def __init__(
@@ -37,16 +40,21 @@ class TimePoints(Dataset):
         columns: Any = None,
         dtype: str = "float32",
         output: Output = "torch",
+        images: Images | str | os.PathLike[str] | None = None,
     ) -> None:
         self.arrays = arrays if isinstance(arrays, Arrays) else Arrays(arrays)
         super().__init__(self.arrays.name, fields, dtype, output)
         self.rows = row_numbers(rows, len(self.arrays), self.name)
         self.columns = None if columns is None else self.arrays.columns(columns)
         self.voxels = self.arrays.shape[1] if self.columns is None else len(self.columns)
-        known = ("fmri", "row", *self.arrays.fields)
+        self.images = images if isinstance(images, Images) or images is None else Images(images)
+        pictures = ("image",) if "stimulus_history" in self.arrays.fields else ()
+        known = ("fmri", "row", *pictures, *self.arrays.fields)
         for name in self.fields:
             if name not in known:
                 raise UsageError(f"{self.name}: there is no field {name!r}; there are {', '.join(known)}")
+        if "image" in self.fields and self.images is None:
+            raise UsageError(f"{self.name}: the field 'image' needs a stimuli file; give its path as images=")
 
     def __repr__(self) -> str:
         return f"boldmill.TimePoints({self.name!r}): {len(self)} time points x {self.voxels} voxels, {self.dtype}"
@@ -71,14 +79,18 @@ class TimePoints(Dataset):
         core.gather(self.arrays.fmri, rows, self.columns, address, stride, self.dtype, **how)
 
     def field(self, name: str, items: NDArray[np.int64]) -> NDArray:
-        rows = self.rows_of(items)
-        return rows if name == "row" else np.ascontiguousarray(self.arrays.meta[name][rows])
+        rows = self.rows[items]
+        if name == "row":
+            return rows
+        if name == "image" and self.images is not None:
+            return self.images[self.arrays.meta["stimulus_history"][rows, -1]]
+        return np.ascontiguousarray(self.arrays.meta[name][rows])
 
 
 class Join(Dataset):
     """Several regions side by side: the columns of the first, then those of the second, and so on.
 
-    regions: datasets of time points (or names of arrays) with the same rows, of the same runs and the same grid.
+    regions: datasets of time points or windows (or names of arrays) with the same rows, of the same runs and grid.
     Their dtype and output must agree; fields other than the values come from the first. `starts[k]` is the first
     column of region k. A voxel that is in two regions is there twice.
     """
@@ -92,7 +104,10 @@ class Join(Dataset):
         super().__init__(first.name, fields, first.dtype, first.output)
         for other in self.regions[1:]:
             belong_together(first.arrays, other.arrays)
-            if not np.array_equal(first.rows, other.rows):
+            if (
+                not np.array_equal(first.first_rows(), other.first_rows())
+                or first.shape_of(1)[:-1] != other.shape_of(1)[:-1]
+            ):
                 raise DataError(f"{first.name}, {other.name}: different rows were chosen; choose the same")
             if (first.dtype, first.output) != (other.dtype, other.output):
                 raise UsageError(f"{first.name}, {other.name}: differ in dtype or output; ask for the same")
@@ -111,6 +126,9 @@ class Join(Dataset):
 
     def rows_of(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
         return self.regions[0].rows_of(items)
+
+    def shape_of(self, n: int) -> tuple[int, ...]:
+        return *self.regions[0].shape_of(n)[:-1], self.voxels
 
     def write(
         self, items: NDArray[np.int64], address: int, stride: int, *, threads: int = 1, standardise: bool = False
