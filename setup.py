@@ -33,7 +33,15 @@ FLAGS = [
     "-D_FORTIFY_SOURCE=2",
 ]
 # What the workflow consists of; the programs go into its bin/.
-WORKFLOW = ("Snakefile", "config.yaml", "config/**/*.yaml", "rules/*.smk", "rules/*.py", "envs/*.yaml", "profiles/*/*.yaml")
+WORKFLOW = (
+    "Snakefile",
+    "config.yaml",
+    "config/**/*.yaml",
+    "rules/*.smk",
+    "rules/*.py",
+    "envs/*.yaml",
+    "profiles/*/*.yaml",
+)
 
 
 def compiler():

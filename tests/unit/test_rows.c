@@ -256,8 +256,9 @@ static void the_same_bits_as_zscore(void)
     int64_t rows[N];
     struct bm_batch b = {rows, N, NULL, W, out, W * 4, BM_SAMPLE_F32},
                     h = {rows, N, NULL, W, half, W * 2, BM_SAMPLE_F16};
-    struct bm_standardise_found found;
-    double *scratch = malloc(sizeof *scratch * bm_panel_scratch(N));
+    double *scratch = malloc(sizeof *scratch * bm_panel_size(N));
+
+    struct bm_work w = {in, BM_F32, 1, 0, N, W, wanted, BM_F32, false, scratch, 0, 0, false};
 
     bm_random_seed(&r, 8, 0);
     for (size_t i = 0; i < N * W; i++)
@@ -271,8 +272,10 @@ static void the_same_bits_as_zscore(void)
         in[i * W + 7] = (i % 2 ? 1.0f : -1.0f) * 0x1.fp127f;
         in[i * W + 8] = (float)(i % 3) * 0x1p-149f;
     }
-    bm_standardise(wanted, BM_F32, in, BM_F32, 1, 0, N, W, BM_ZSCORE, 1, scratch, &found);
-    bm_standardise(wanted_half, BM_F16, in, BM_F32, 1, 0, N, W, BM_ZSCORE, 1, scratch, &found);
+    bm_standardise(&w, BM_ZSCORE, 1);
+    w.out = wanted_half;
+    w.out_dtype = BM_F16;
+    bm_standardise(&w, BM_ZSCORE, 1);
     REQUIRE(bm_gather_standardised(&m, &b, "x", 2, &err) == 0, &err);
     REQUIRE(bm_gather_standardised(&m, &h, "x", 1, &err) == 0, &err);
     for (size_t i = 0; i < N * W; i++) {
