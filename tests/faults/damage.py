@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from campaign import ROOT, cases  # noqa: E402
+from campaign import FAST, ROOT, cases  # noqa: E402
 
 
 @dataclass
@@ -117,7 +117,7 @@ def main():
     args.add_argument("--jobs", type=int, default=os.cpu_count())
     args.add_argument("--only", default="", help="files whose name holds this text")
     args = args.parse_args()
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(args.jobs) as pool:
+    with tempfile.TemporaryDirectory(dir=FAST) as folder, ThreadPoolExecutor(args.jobs) as pool:
         damage = Damage(args, Path(folder))
         for target in targets(Path(folder), damage.program):
             if args.only in target.path.name:
