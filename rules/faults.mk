@@ -8,7 +8,7 @@ DAMAGE ?= --flips 120 --cuts 60
 KILLS  ?= --kills 4
 SHIM   := $(BUILD)/faults/shim.so
 
-.PHONY: faults damage kills
+.PHONY: faults damage kills mutants
 faults: all $(SHIM) $(VENV)/ready ## Make system calls and allocations fail one by one; FAULTS='--most 0': all of them
 	$(VPY) tests/faults/campaign.py --bin $(BIN) --shim $(SHIM) --jobs $(JOBS) $(FAULTS)
 
@@ -17,6 +17,9 @@ damage: all $(VENV)/ready ## Flip bits of files and cut them; DAMAGE='--flips 20
 
 kills: all $(VENV)/ready ## Kill the workflow at random moments and resume; KILLS='--kills 400': the long form
 	$(VPY) tests/faults/kills.py --cores $(JOBS) $(KILLS)
+
+mutants: all $(SHIM) $(VENV)/ready ## Break the code on purpose: do faults, damage and kills see it?
+	$(VPY) tests/faults/mutants.py $(MUTANTS)
 
 $(SHIM): tests/faults/shim.c $(OUT)/flags
 	@mkdir -p $(@D)

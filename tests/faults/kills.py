@@ -1,8 +1,9 @@
 """Kills the workflow at random moments, over and over, until the arrays are there: `make kills`.
 
 One cycle begins with an empty cache: the workflow is started, all its processes are killed (SIGKILL) after a random
-time, and it is started again, until it ends by itself. Then every artifact's checksum must be that of a run that
-nobody disturbed. Cycles go on until there were --kills kills.
+time, and it is started again, until it ends by itself. After one kill of three, Snakemake's own notes (.snakemake)
+are lost too: then only what stands at its final name tells what was done. In the end every artifact's checksum must
+be that of a run that nobody disturbed. Cycles go on until there were --kills kills.
 """
 
 import argparse
@@ -60,6 +61,8 @@ class Kills:
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
                 kills += 1
+                if chance.random() < 1 / 3:
+                    shutil.rmtree(self.folder / ".snakemake", ignore_errors=True)
                 continue
             if status != 0:
                 raise SystemExit(f"status {status}\n" + (self.folder / "log").read_text()[-3000:])
