@@ -5,7 +5,7 @@
  *                was open for writing; "any" counts them all, but alloc
  *   FAULT_AT     the how-manieth such call of the process, from 1; 0 (or no FAULT_CALL): none fails, all are counted
  *   FAULT_HOW    an errno (EIO, ENOSPC, EINTR, EDQUOT, EMFILE, ENOMEM), "short" (half of a read or write), or
- *                "kill" (SIGKILL in its place)
+ *                "kill" (SIGKILL in its place), or "stop" (SIGSTOP before it; it goes on as if nothing had been)
  *   FAULT_LASTS  set: every such call from there on fails too
  *   FAULT_COUNT  a file that gets the counts when the process ends, a line "NAME COUNT" each, and as "unsynced" how
  *                many files were renamed with something written but not synchronised, and how many folders were
@@ -40,7 +40,7 @@ static const char *const names[CALLS] = {"open",   "read",   "write", "fsync",  
 static atomic_long counts[CALLS], total;
 static int wanted = -1; /* CALLS: any */
 static long at;
-static bool lasts, ready, short_counts, kills;
+static bool lasts, ready, short_counts, kills, stops;
 static int error;
 static uintptr_t code_first, code_end; /* of the program itself */
 
@@ -70,6 +70,7 @@ static void set_how(const char *how)
     error = EIO;
     short_counts = !strcmp(how, "short");
     kills = !strcmp(how, "kill");
+    stops = !strcmp(how, "stop");
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
         if (!strcmp(how, errors[i].name))
             error = errors[i].value;
@@ -186,6 +187,10 @@ static bool fails(enum call call)
         return false;
     if (kills)
         (void)raise(SIGKILL);
+    if (stops) {
+        (void)kill(getpid(), SIGSTOP);
+        return false;
+    }
     errno = error;
     return !short_counts;
 }
