@@ -48,6 +48,23 @@ def test_lost_notes_of_snakemake(flow):
     assert flow.bytes(GENERAL) == made
 
 
+def test_verify_names_what_is_damaged(flow):
+    odd = "it's; $(touch hacked)"
+    targets = [GENERAL, "cache/subj01/general.shuffle.npy"]
+    flow(*targets)
+    shutil.copytree(flow.path("cache/subj01"), flow.path(f"cache/{odd}"))
+    assert "6 files are complete, all checksums good" in flow("verify").text
+    assert flow.plan(*targets) == []
+    for name in ("general.fmri.npy", "general.meta.npy", "general.shuffle.npy", "session_01.h5", "general.json"):
+        path = flow.path(f"cache/{odd}/{name}")
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :])
+    text = flow.fails("verify").text
+    for name in ("general.json", "general.shuffle.json", "session_01.h5"):
+        assert f"boldinfo: cache/{odd}/{name}: " in text or f"cache/{odd}/{name.replace('json', 'npy')}" in text
+    assert "boldinfo: cache/subj01" not in text and not list(flow.folder.rglob("hacked"))
+
+
 def test_odd_names_in_the_configuration(flow):
     """Names of ROIs land inside the cache or nowhere, and no shell reads them."""
     odd = ("$(touch hacked)", "a;touch hacked", "-n", "it's", 'a"b c', "..", "`touch hacked`")
