@@ -25,7 +25,7 @@ struct bm_bytes {
     int64_t raw_size;
     uint64_t raw_count;
     struct stat at_open; /* of a regular file: it must stay as it is until the end */
-    unsigned char *in; /* BM_INFLATE_PUSHBACK + in_size */
+    unsigned char *in;   /* BM_INFLATE_PUSHBACK + in_size */
     size_t in_size, in_pos, in_end;
     uint64_t produced, member_start; /* decoded bytes in all, and when this member began */
     uint32_t crc;                    /* of plain input, or of the members that are complete */
