@@ -173,7 +173,9 @@ def main():
         ):
             unit(count, "asan", "build/asan")
             env = {"BOLDMILL_BIN": str(ROOT / "build/asan/bin"), "BOLDMILL_TEST_PATIENCE": SLOW_BUILDS["asan"]}
-            pytest(count, "programs and oracles, asan", programs, **env)
+            # The shim brings a malloc of its own, as sanitizers do; hardening is that of the release build.
+            outside = ["-k", "not (changes_while_it_is_read or hardened)"]
+            pytest(count, "programs and oracles, asan", [*programs, *outside], **env)
     print()
     for name, passed, failed, skipped, seconds in count.notes:
         print(f"{name:45s} {passed:5d} passed {failed:4d} failed {skipped:4d} skipped {seconds:6.0f} s")

@@ -45,7 +45,7 @@ class Kills:
     def undisturbed(self):
         begun = time.monotonic()
         if self.start().wait() != 0:
-            raise SystemExit((self.folder / "log").read_text())
+            raise SystemExit("the undisturbed run fails:\n" + (self.folder / "log").read_text())
         return self.sums(), time.monotonic() - begun
 
     def cycle(self, seconds, chance):
@@ -65,7 +65,8 @@ class Kills:
                     shutil.rmtree(self.folder / ".snakemake", ignore_errors=True)
                 continue
             if status != 0:
-                raise SystemExit(f"status {status}\n" + (self.folder / "log").read_text()[-3000:])
+                print((self.folder / "log").read_text()[-3000:])
+                return kills, {"the workflow does not go on": status}
             return kills, self.sums()
 
 

@@ -68,6 +68,7 @@ PARTS = (
     "Snakefile",
     "config.yaml",
     "config",
+    "envs",
     "rules",
     "lib",
     "bin-src",
