@@ -107,7 +107,7 @@ $(OUT)/boldmill.pc: FORCE
 .PHONY: FORCE
 FORCE:
 
-include rules/check.mk rules/docs.mk rules/workflow.mk rules/bench.mk rules/demo.mk rules/fuzz.mk
+include rules/check.mk rules/docs.mk rules/workflow.mk rules/bench.mk rules/demo.mk rules/fuzz.mk rules/faults.mk
 
 # ---- variants, installation, cleaning ----
 .PHONY: debug asan tsan install uninstall clean distclean help

@@ -19,10 +19,12 @@ include: "rules/pack.smk"
 include: "rules/arrays.smk"
 include: "rules/clean.smk"
 include: "rules/shuffle.smk"
+include: "rules/verify.smk"
 
 
 localrules:
     all,
+    verify,
 
 
 rule all:

@@ -1,12 +1,15 @@
 # Make's door to the workflow: `make cache/subj01/general.fmri.npy`, `make workflow ARGS='-n'`. Snakemake decides what
 # has to be done, so it is asked every time. ARGS are options for Snakemake; JOBS is the number of cores (all).
 
-.PHONY: workflow workflow-goals
+.PHONY: workflow workflow-goals verify
 SNAKEMAKE = $(VENV)/bin/snakemake -j$(JOBS) $(ARGS)
 TOOLS     = $(VENV)/ready $(PROGRAMS:%=$(BIN)/%)
 
 workflow: $(TOOLS) ## Make everything that config.yaml asks for (ARGS='...' goes to Snakemake, JOBS=N)
 	$(SNAKEMAKE)
+
+verify: $(TOOLS) ## Read everything in the cache and compare all checksums
+	$(SNAKEMAKE) -- verify
 
 # All goals in one call: two calls at a time would wait for each other's lock.
 CACHE_GOALS := $(filter cache/%,$(MAKECMDGOALS))

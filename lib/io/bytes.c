@@ -24,7 +24,8 @@ struct bm_bytes {
     bool gzip, in_member, raw_end, ended, failed;
     int64_t raw_size;
     uint64_t raw_count;
-    unsigned char *in; /* BM_INFLATE_PUSHBACK + in_size */
+    struct stat at_open; /* of a regular file: it must stay as it is until the end */
+    unsigned char *in;   /* BM_INFLATE_PUSHBACK + in_size */
     size_t in_size, in_pos, in_end;
     uint64_t produced, member_start; /* decoded bytes in all, and when this member began */
     uint32_t crc;                    /* of plain input, or of the members that are complete */
@@ -363,6 +364,23 @@ int bm_bytes_skip(struct bm_bytes *b, uint64_t n, struct bm_error *err)
     return 0;
 }
 
+/* A file that is written to while we read it would be a mix of two. One that is replaced by rename is no matter: ours
+ * stays the old one. */
+static int check_unchanged(const struct bm_bytes *b, struct bm_error *err)
+{
+    const struct stat *old = &b->at_open;
+    struct stat now;
+
+    if (!S_ISREG(old->st_mode))
+        return 0;
+    if (fstat(b->fd, &now))
+        return bm_fail_errno(err, b->name, "cannot be looked at after reading");
+    if (now.st_size != old->st_size || now.st_mtim.tv_sec != old->st_mtim.tv_sec ||
+        now.st_mtim.tv_nsec != old->st_mtim.tv_nsec)
+        return bm_fail(err, BM_EDATA, "%s: was written to while it was read; try again when it is complete", b->name);
+    return 0;
+}
+
 int bm_bytes_finish(struct bm_bytes *b, uint64_t *left, struct bm_error *err)
 {
     uint64_t total = 0;
@@ -378,7 +396,7 @@ int bm_bytes_finish(struct bm_bytes *b, uint64_t *left, struct bm_error *err)
     } while ((size_t)got == SCRATCH_BYTES);
     if (left)
         *left = total;
-    return 0;
+    return check_unchanged(b, err);
 }
 
 /* ---- opening and asking ---- */
@@ -410,6 +428,7 @@ static int open_input(struct bm_bytes *b, const char *path, struct bm_error *err
     b->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (b->fd < 0 || fstat(b->fd, &st))
         return bm_fail_errno(err, b->name, "cannot open");
+    b->at_open = st;
     if (S_ISDIR(st.st_mode))
         return bm_fail(err, BM_EDATA, "%s: is a directory; name a file", b->name);
     off_t at = S_ISREG(st.st_mode) ? lseek(b->fd, 0, SEEK_CUR) : -1;

@@ -5,8 +5,13 @@ allocates is counted first. Then each of these calls fails in a run of its own, 
 ways; and the program is killed in place of each write, synchronisation and rename. After each run
 
   - exit status 0:      every output is there, byte for byte as without a fault;
-  - another status:     an output that is there is complete (byte for byte), and no temporary file is left;
+  - another status:     an output that is there is complete (byte for byte), and no temporary file is left; a message
+                        says why;
   - killed:             an output that is there is complete.
+
+A write, synchronisation, rename or close of an output that fails must not end with status 0, even if the bytes are
+right: the disk said that they are not safe. And in the run without a fault no file gets its name before it is
+synchronised, and each folder is synchronised after its last rename.
 
 tests/faults/shim.c does the failing. --most N takes N places of each kind, spread evenly (the short form).
 """
@@ -34,13 +39,19 @@ ERRORS = {
     "read": ["EIO", "EINTR", "short"],
     "write": ["EIO", "ENOSPC", "EDQUOT", "EINTR", "short"],
     "fsync": ["EIO", "ENOSPC"],
-    "close": ["EIO", "ENOSPC"],
+    "close": ["EIO"],
+    "finish": ["EIO", "ENOSPC", "EDQUOT"],
     "rename": ["EIO", "ENOSPC"],
     "truncate": ["EIO", "ENOSPC"],
     "mmap": ["ENOMEM"],
     "alloc": ["ENOMEM"],
 }
-KILLS = ("write", "fsync", "rename", "close")
+KILLS = ("write", "fsync", "rename", "finish")
+MUST_FAIL = ("write", "fsync", "rename", "finish", "truncate")
+PASSING = ("EINTR", "short")  # the call is to be made again
+FAST = (
+    "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+)  # the shim is the disk that fails; the real one may be quick
 
 
 @dataclass
@@ -61,8 +72,15 @@ def small_runs(folder):
         image.header.set_xyzt_units("mm", "sec")
         nib.save(image, folder / f"sub-01_run-{run}_bold.nii.gz")
         (folder / f"design{run}.tsv").write_text("".join(f"{k % 7 * (k % 3 == 0)}\n" for k in range(20)))
+        motion = "".join(f"{x:.4f}\t{y:.4f}\n" for x, y in rng.normal(size=(20, 2)))
+        (folder / f"confounds{run}.tsv").write_text(f"trans_x\tfd\n{motion}")
+        (folder / f"kept{run}.txt").write_text("".join(f"{int(k != 4)}\n" for k in range(20)))
     mask = nib.Nifti1Image((data[..., 0] > 300).astype(np.uint8), np.diag([2, 2, 2, 1]))
     nib.save(mask, folder / "roi.nii.gz")
+
+
+def each_run(option, folder, stem, end):
+    return [word for k in (1, 2) for word in (option, folder / f"{stem}{k}.{end}")]
 
 
 def cases(folder, program):
@@ -70,7 +88,9 @@ def cases(folder, program):
     small_runs(folder)
     runs = sorted(folder.glob("*_bold.nii.gz"))
     packed, labelled, rows = folder / "packed.h5", folder / "labelled.h5", folder / "rows.fmri.npy"
-    designs = [word for k in (1, 2) for word in ("--design", folder / f"design{k}.tsv")]
+    designs = each_run("--design", folder, "design", "tsv")
+    confounds = [*each_run("--confounds", folder, "confounds", "tsv"), "--censor", "fd > 2"]
+    masks = each_run("--sample-mask", folder, "kept", "txt")
     for name, *args in (
         ("nifti2h5", *runs, packed),
         ("hrfshift", *designs, packed, labelled),
@@ -81,12 +101,16 @@ def cases(folder, program):
         ("nifti2h5", "-j1", *runs, "{out}/a.h5"),
         ("nifti2h5", "-j1", "--store", "plain", "--mask", folder / "roi.nii.gz", *runs, "{out}/a.npys"),
         ("detrend", "-j1", packed, "{out}/a.h5"),
+        ("denoise", "-j1", *confounds, *masks, packed, "{out}/a.h5"),
+        ("denoise", "-j1", "--filter", "butterworth", "--high-pass", "0.05", packed, "{out}/a.npys"),
         ("zscore", "-j1", packed, "{out}/a.npys"),
         ("hrfshift", *designs, packed, "{out}/a.h5"),
+        ("hrfshift", "--shift", "cubic", *designs, packed, "{out}/b.npys"),
         ("applymask", "-j1", "--roi", folder / "roi.nii.gz", packed, "{out}/a.h5"),
         ("concat", labelled, "{out}/a.fmri.npy"),
         ("concat", labelled, labelled.with_name("packed2.h5"), "{out}/a.h5"),
         ("shuffleidx", "--split", "train=0.5,test=0.5", "--by", "run", folder / "rows.meta.npy", "{out}/a.npy"),
+        ("synthnsd", "-j1", "--dims", "6,6,6", "--runs", "1", "--volumes", "12", "--pictures", "2", "{out}/nsd"),
         ("boldinfo", "--verify", folder / "rows.json", packed, *runs),
     ]
     labelled.with_name("packed2.h5").write_bytes(second_session(folder, program))
@@ -99,7 +123,7 @@ def cases(folder, program):
 def second_session(folder, program):
     """The same runs as session 2, labelled."""
     other = folder / "two.h5"
-    designs = [word for k in (1, 2) for word in ("--design", str(folder / f"design{k}.tsv"))]
+    designs = map(str, each_run("--design", folder, "design", "tsv"))
     runs = [str(path) for path in sorted(folder.glob("*_bold.nii.gz"))]
     subprocess.run([program("nifti2h5"), "--quiet", "--session", "2", *runs, other], check=True)
     subprocess.run([program("hrfshift"), "--quiet", *designs, other, folder / "two.l.h5"], check=True)
@@ -128,7 +152,7 @@ class Campaign:
                 status, said = done.returncode, done.stderr.decode(errors="replace")
             except subprocess.TimeoutExpired:
                 status, said = "hangs", ""
-            left = {path.name: path.read_bytes() for path in Path(out).iterdir()}
+            left = {str(path.relative_to(out)): path.read_bytes() for path in Path(out).rglob("*") if path.is_file()}
             told = dict(line.split() for line in counts.read_text().splitlines()) if counts.exists() else {}
             counts.unlink(missing_ok=True)
         return status, left, said, {name: int(n) for name, n in told.items()}
@@ -138,6 +162,8 @@ class Campaign:
         wrong = [name for name, data in left.items() if name in case.outputs and data != case.outputs[name]]
         strange = [name for name in left if name not in case.outputs]
         problems = []
+        if status == 0 and fault["call"] in MUST_FAIL and fault["how"] not in PASSING:
+            problems.append("status 0 though the disk failed")
         if wrong:
             problems.append(f"damaged: {wrong}")
         if strange and not killed:
@@ -157,7 +183,7 @@ class Campaign:
         most = self.args.most
         if not most or n <= most:
             return range(1, n + 1)
-        return sorted({1 + round(k * (n - 1) / (most - 1)) for k in range(most)})
+        return sorted({1 + round(k * (n - 1) / max(most - 1, 1)) for k in range(most)})
 
     def faults(self, counts):
         for call, ways in ERRORS.items():
@@ -174,6 +200,9 @@ class Campaign:
         status, case.outputs, said, counts = self.run(case)
         if status != 0:
             raise SystemExit(f"{case.name}: fails without any fault: {said}")
+        if counts.pop("unsynced"):
+            self.tally["WRONG"] += 1
+            self.bad.append(f"{case.name}: renames what is not synchronised, or leaves a folder so")
         before, start = sum(self.tally.values()), time.monotonic()
 
         def one(fault):
@@ -194,7 +223,7 @@ def main():
     args.add_argument("--jobs", type=int, default=os.cpu_count())
     args.add_argument("--only", default="", help="programs whose name holds this text")
     args = args.parse_args()
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(args.jobs) as pool:
+    with tempfile.TemporaryDirectory(dir=FAST) as folder, ThreadPoolExecutor(args.jobs) as pool:
         campaign = Campaign(args, Path(folder))
         for case in cases(Path(folder), campaign.program):
             if args.only in case.name:

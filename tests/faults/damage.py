@@ -12,18 +12,21 @@ Cuts: every length from 0 to the file's own. Flips: --flips places in all, sprea
 
 import argparse
 import collections
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import tokenize
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from campaign import ROOT, cases  # noqa: E402
+import numpy as np  # noqa: E402
+from campaign import FAST, ROOT, cases  # noqa: E402
 
 
 @dataclass
@@ -33,7 +36,7 @@ class Target:
     path: Path
     beside: list
     check: list  # program and arguments, called in the folder of the copy
-    content: list  # the same, on standard output
+    content: list  # the same, on standard output; empty: what numpy and json read from the files
 
 
 def targets(folder, program):
@@ -50,12 +53,23 @@ def targets(folder, program):
     for path in (folder / "stream.npys", packed, folder / "plain.h5"):
         found.append(Target(path, [], ["boldinfo", "--verify", path.name], ["concat", path.name, "-"]))
     for path in arrays:
-        found.append(Target(path, [other for other in arrays if other != path], verify, verify))
+        found.append(Target(path, [other for other in arrays if other != path], verify, []))
     order = [folder / "order.npy", folder / "order.json"]
     for path in order:
         check = ["boldinfo", "--verify", "--json", "order.json"]
-        found.append(Target(path, [other for other in order if other != path], check, check))
+        found.append(Target(path, [other for other in order if other != path], check, []))
     return found
+
+
+def as_read(path):
+    """What a user gets from an array or a description."""
+    try:
+        if path.suffix == ".json":
+            return json.loads(path.read_bytes())
+        array = np.load(path)
+        return str(array.dtype), array.shape, array.tobytes()
+    except (ValueError, OSError, EOFError, SyntaxError, tokenize.TokenError) as error:
+        return f"cannot be read: {error}"
 
 
 class Damage:
@@ -71,6 +85,8 @@ class Damage:
         return subprocess.run(words, capture_output=True, check=False, timeout=60, cwd=folder)
 
     def content(self, target, folder):
+        if not target.content:
+            return 0, [as_read(Path(folder) / path.name) for path in [target.path, *target.beside]]
         done = self.call(target.content, folder)
         return done.returncode, done.stdout
 
@@ -117,7 +133,7 @@ def main():
     args.add_argument("--jobs", type=int, default=os.cpu_count())
     args.add_argument("--only", default="", help="files whose name holds this text")
     args = args.parse_args()
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(args.jobs) as pool:
+    with tempfile.TemporaryDirectory(dir=FAST) as folder, ThreadPoolExecutor(args.jobs) as pool:
         damage = Damage(args, Path(folder))
         for target in targets(Path(folder), damage.program):
             if args.only in target.path.name:

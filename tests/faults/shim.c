@@ -1,12 +1,15 @@
 /* Makes system calls and allocations of a program fail on purpose: LD_PRELOAD=shim.so.
  *
- *   FAULT_CALL   which: open read write fsync close rename mmap truncate alloc; a call counts under the first name of
- *                its family (pread under read, openat under open, ...); "any" counts them all, but alloc
+ *   FAULT_CALL   which: open read write fsync close finish rename mmap truncate alloc; a call counts under the first
+ *                name of its family (pread under read, openat under open, ...); finish is the close of a file that
+ *                was open for writing; "any" counts them all, but alloc
  *   FAULT_AT     the how-manieth such call of the process, from 1; 0 (or no FAULT_CALL): none fails, all are counted
  *   FAULT_HOW    an errno (EIO, ENOSPC, EINTR, EDQUOT, EMFILE, ENOMEM), "short" (half of a read or write), or
- *                "kill" (SIGKILL in its place)
+ *                "kill" (SIGKILL in its place), or "stop" (SIGSTOP before it; it goes on as if nothing had been)
  *   FAULT_LASTS  set: every such call from there on fails too
- *   FAULT_COUNT  a file that gets the counts when the process ends, a line "NAME COUNT" each
+ *   FAULT_COUNT  a file that gets the counts when the process ends, a line "NAME COUNT" each, and as "unsynced" how
+ *                many files were renamed with something written but not synchronised, and how many folders were
+ *                not synchronised after a rename
  *
  * Only calls on files count: pipes, terminals and sockets pass, and so does what the dynamic linker and the C library
  * do among themselves (it does not go through here). Of allocations only those count that the program's own code
@@ -17,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -29,14 +33,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum call { OPEN, READ, WRITE, FSYNC, CLOSE, RENAME, MMAP, TRUNCATE, ALLOC, CALLS };
-static const char *const names[CALLS] = {"open",   "read", "write",    "fsync", "close",
-                                         "rename", "mmap", "truncate", "alloc"};
+enum call { OPEN, READ, WRITE, FSYNC, CLOSE, FINISH, RENAME, MMAP, TRUNCATE, ALLOC, CALLS };
+static const char *const names[CALLS] = {"open",   "read",   "write", "fsync",    "close",
+                                         "finish", "rename", "mmap",  "truncate", "alloc"};
 
 static atomic_long counts[CALLS], total;
 static int wanted = -1; /* CALLS: any */
 static long at;
-static bool lasts, ready, short_counts, kills;
+static bool lasts, ready, short_counts, kills, stops;
 static int error;
 static uintptr_t code_first, code_end; /* of the program itself */
 
@@ -66,6 +70,7 @@ static void set_how(const char *how)
     error = EIO;
     short_counts = !strcmp(how, "short");
     kills = !strcmp(how, "kill");
+    stops = !strcmp(how, "stop");
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
         if (!strcmp(how, errors[i].name))
             error = errors[i].value;
@@ -89,6 +94,69 @@ __attribute__((constructor)) static void start(void)
     ready = true;
 }
 
+/* ---- what is not on the disk yet ---- */
+
+#define MOST_DIRTY 256
+static struct dirty {
+    dev_t dev;
+    ino_t ino;
+    bool folder;
+} dirty[MOST_DIRTY];
+static int ndirty;
+static long unsynced;
+static pthread_mutex_t dirty_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Notes that the file has something to synchronise, or has nothing any more. Had it before? */
+static bool set_dirty(const struct stat *st, bool now)
+{
+    bool before = false;
+    int i = 0;
+
+    pthread_mutex_lock(&dirty_lock);
+    while (i < ndirty && (dirty[i].dev != st->st_dev || dirty[i].ino != st->st_ino))
+        i++;
+    before = i < ndirty;
+    if (before && !now)
+        dirty[i] = dirty[--ndirty];
+    if (!before && now && ndirty < MOST_DIRTY)
+        dirty[ndirty++] = (struct dirty){st->st_dev, st->st_ino, S_ISDIR(st->st_mode)};
+    pthread_mutex_unlock(&dirty_lock);
+    return before;
+}
+
+static void wrote(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == 0)
+        (void)set_dirty(&st, true);
+}
+
+static void synced(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == 0)
+        (void)set_dirty(&st, false);
+}
+
+/* A file that is renamed must be on the disk; from now on its folder has something to synchronise. */
+static void renamed(const char *to)
+{
+    const char *slash = strrchr(to, '/');
+    char folder[4096] = ".";
+    struct stat st;
+
+    if (stat(to, &st) == 0 && set_dirty(&st, false))
+        unsynced++;
+    if (slash && (size_t)(slash - to) + 1 < sizeof folder) {
+        memcpy(folder, to, (size_t)(slash - to) + 1);
+        folder[slash - to + 1] = 0;
+    }
+    if (stat(folder, &st) == 0)
+        (void)set_dirty(&st, true);
+}
+
 __attribute__((destructor)) static void tell(void)
 {
     const char *path = getenv("FAULT_COUNT");
@@ -98,6 +166,10 @@ __attribute__((destructor)) static void tell(void)
     f = path ? fopen(path, "w") : NULL;
     for (int i = 0; f && i < CALLS; i++)
         (void)fprintf(f, "%s %ld\n", names[i], (long)counts[i]);
+    for (int i = 0; i < ndirty; i++)
+        unsynced += dirty[i].folder;
+    if (f)
+        (void)fprintf(f, "unsynced %ld\n", unsynced);
     if (f)
         (void)fclose(f);
 }
@@ -115,6 +187,10 @@ static bool fails(enum call call)
         return false;
     if (kills)
         (void)raise(SIGKILL);
+    if (stops) {
+        (void)kill(getpid(), SIGSTOP);
+        return false;
+    }
     errno = error;
     return !short_counts;
 }
@@ -196,6 +272,7 @@ ssize_t write(int fd, const void *buf, size_t n)
     REAL(ssize_t, "write", int, const void *, size_t);
 
     if (on_file(fd)) {
+        wrote(fd);
         if (fails(WRITE))
             return -1;
         n = cut(WRITE) && n > 1 ? n / 2 : n;
@@ -208,6 +285,8 @@ ssize_t write(int fd, const void *buf, size_t n)
     {                                                                                                                \
         REAL(ssize_t, text, int, buffer, size_t, off_t);                                                             \
         if (on_file(fd)) {                                                                                           \
+            if ((kind) == WRITE)                                                                                     \
+                wrote(fd);                                                                                           \
             if (fails(kind))                                                                                         \
                 return -1;                                                                                           \
             n = cut(kind) && n > 1 ? n / 2 : n;                                                                      \
@@ -219,21 +298,26 @@ AT_OFFSET(pread64, "pread64", READ, void *)
 AT_OFFSET(pwrite, "pwrite", WRITE, const void *)
 AT_OFFSET(pwrite64, "pwrite64", WRITE, const void *)
 
-#define ON_FD(function, text, kind)                                                                                  \
+#define SYNC(function, text)                                                                                         \
     int function(int fd)                                                                                             \
     {                                                                                                                \
         REAL(int, text, int);                                                                                        \
-        return on_file(fd) && fails(kind) ? -1 : real(fd);                                                           \
+        if (!on_file(fd))                                                                                            \
+            return real(fd);                                                                                         \
+        if (fails(FSYNC))                                                                                            \
+            return -1;                                                                                               \
+        synced(fd);                                                                                                  \
+        return real(fd);                                                                                             \
     }
-ON_FD(fsync, "fsync", FSYNC)
-ON_FD(fdatasync, "fdatasync", FSYNC)
+SYNC(fsync, "fsync")
+SYNC(fdatasync, "fdatasync")
 
 /* A close that fails has closed the file all the same, as Linux does. */
 int close(int fd)
 {
     REAL(int, "close", int);
 
-    if (on_file(fd) && fails(CLOSE)) {
+    if (on_file(fd) && fails((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY ? CLOSE : FINISH)) {
         int why = errno;
 
         (void)real(fd);
@@ -247,7 +331,12 @@ int close(int fd)
     int function(int fd, off_t length)                                                                               \
     {                                                                                                                \
         REAL(int, text, int, off_t);                                                                                 \
-        return on_file(fd) && fails(TRUNCATE) ? -1 : real(fd, length);                                               \
+        if (on_file(fd)) {                                                                                           \
+            wrote(fd);                                                                                               \
+            if (fails(TRUNCATE))                                                                                     \
+                return -1;                                                                                           \
+        }                                                                                                            \
+        return real(fd, length);                                                                                     \
     }
 ON_LENGTH(ftruncate, "ftruncate")
 ON_LENGTH(ftruncate64, "ftruncate64")
@@ -256,14 +345,14 @@ int rename(const char *from, const char *to)
 {
     REAL(int, "rename", const char *, const char *);
 
-    return ready && fails(RENAME) ? -1 : real(from, to);
-}
+    int status;
 
-int renameat(int from_dir, const char *from, int to_dir, const char *to)
-{
-    REAL(int, "renameat", int, const char *, int, const char *);
-
-    return ready && fails(RENAME) ? -1 : real(from_dir, from, to_dir, to);
+    if (ready && fails(RENAME))
+        return -1;
+    status = real(from, to);
+    if (ready && status == 0)
+        renamed(to);
+    return status;
 }
 
 void *mmap(void *where, size_t n, int protection, int flags, int fd, off_t offset)

@@ -24,7 +24,14 @@ TABLES = {
     "ctab": b"0 Unknown 0 0 0 0\n1 V1v 255 0 0 0\n2 V1d 0 255 0 0\n",
     "dseg": b"index\tname\tabbr\n1\tLeft Cortex\tlc\n2\tV1\tv\n",
     "select": b"1,3-5,V1v\n1 V1v\n3 a\n4 b\n5 c\n",
-    "confounds": b"trans_x\trot_x\tframewise_displacement\n0.1\t0\tn/a\n0.2\t1e-3\t0.31\n",
+}
+# The first byte says what is done (fuzz_confounds.c), the line with '#' is an option.
+CONFOUNDS = {
+    "named": b"\x4f#trans_*\ntrans_x\trot_x\tframewise_displacement\n0.1\t0\tn/a\n0.2\t1e-3\t0.31\n",
+    "censored": b"\x66#fd > 0.3\nfd,x\nn/a,1\n0.5,2\n0.1,inf\n0.2,\n",
+    "numbers": b"\x27#1-2\n 0.1  2e-3 -4\n 1 2 3\n-1 .5 0\n",
+    "expanded": b'\x1a#x,x_derivative1\n"x"\tx_derivative1\tx_power2\n1\tn/a\t1\n3\t2\t9\n',
+    "mask": b"\x00#\n1\n1\n0\n1\n",
 }
 
 
@@ -115,6 +122,7 @@ def main():
         "npy": npy_seeds(),
         "stream": streams(),
         "tables": TABLES,
+        "confounds": CONFOUNDS,
         "series": {store: series(store) for store in ("plain", "deflate")},
     }
     for target, seeds in corpora.items():

@@ -1,0 +1,131 @@
+"""Breaks the code on purpose and looks whether the campaigns see it: `make mutants`.
+
+Each mutation is one change of one line in a copy of the tree, which is built and given to a campaign in its short
+form. A campaign that passes on broken code proves nothing: that is a failure here.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMIT = "lib/io/commit.c"
+IN_PLACE = (
+    "c->temp = temp_name(c->path, err);",
+    "c->temp = c->slot > MAX_OPEN ? temp_name(c->path, err) : bm_strdup(c->path, err);",
+)
+NO_SYNC = ("return sync_directory(c->path, err);", "return c->fd >= 0 ? sync_directory(c->path, err) : 0;")
+FSYNC, RENAME = "if (fsync(c->fd))", "if (rename(c->temp, c->path))"
+BAD_WRITE = (
+    "        if (k <= 0) {",
+    "        if (k < 0 && errno != ENOEXEC)\n            return 0;\n        if (k == 0) {",
+)
+NULL_CHECK = ("    if (!c)\n        return NULL;\n    c->fd = c->slot", "    c->fd = c->slot")
+GZIP = "if (get_u32(t) != bm_inflater_crc32(b->z))"
+SEAL = "(size_t)(seal - text)) != crc) {"
+TILE = ("!= r->crcs[tile->index])", "== ~r->crcs[tile->index])")
+H5_CLOSE = ("bm_h5_close(file, err))", "bm_h5_close(file, err) > 0)")
+# campaign, the part of it that is enough, file: what is wrong, text, what comes in its place
+MUTANTS = {
+    ("faults", "zscore", COMMIT): [
+        ("no fsync of the file", FSYNC, "if (c->fd < 0)"),
+        ("an fsync that nobody checks", FSYNC, "if (fsync(c->fd) && errno == ENOEXEC)"),
+        ("no fsync of the folder", *NO_SYNC),
+        ("a rename that nobody checks", RENAME, "if (rename(c->temp, c->path) && errno == ENOEXEC)"),
+        ("outputs written in place", *IN_PLACE),
+        ("an allocation that nobody checks", *NULL_CHECK),
+    ],
+    ("faults", "shuffleidx", COMMIT): [
+        ("a write cut short taken as whole", "        n -= (size_t)k;", "        n = 0;"),
+        ("a write that nobody checks", *BAD_WRITE),
+        ("temporaries left behind", "if (!c->direct && c->slot >= 0)", "if (!c->direct && c->slot > MAX_OPEN)"),
+    ],
+    ("faults", "detrend", COMMIT): [
+        ("a close that nobody checks", "close(fd) && errno != EINTR", "close(fd) && errno == ENOEXEC"),
+    ],
+    ("faults", "detrend", "lib/io/seriesfile_write.c"): [("a failed close of HDF5 passed over", *H5_CLOSE)],
+    ("damage", "json", "lib/io/sealed.c"): [
+        ("descriptions without their checksum", SEAL, SEAL.replace("!= ", "== ~"))
+    ],
+    ("damage", "fmri", "lib/io/describe.c"): [
+        ("arrays without their checksum", "strcmp(hex, crc) != 0", "strcmp(hex, crc) == 1000"),
+    ],
+    ("damage", "stream", "lib/io/stream.c"): [
+        ("streams without their checksum", "!strcmp(crc, mine)", "strcmp(crc, mine) < 1000"),
+    ],
+    ("damage", "plain.h5", "lib/io/seriesfile_read.c"): [("tiles without their checksum", *TILE)],
+    ("damage", "bold", "lib/io/bytes.c"): [("gzip without its checksum", GZIP, GZIP.replace("!= ", "== ~"))],
+    ("kills", "", COMMIT): [("outputs written in place", *IN_PLACE)],
+}
+SHORT = {"faults": "--most 0 --only ", "damage": "--flips 200 --cuts 20 --only ", "kills": "--kills 40"}
+PARTS = (
+    "Makefile",
+    "Snakefile",
+    "config.yaml",
+    "config",
+    "envs",
+    "rules",
+    "lib",
+    "bin-src",
+    "tests",
+    "bin",
+    "build/release",
+    "build/faults",
+)
+
+
+def make(folder, *words):
+    command = ["make", "-C", str(folder), f"-j{os.cpu_count()}", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def caught(folder, campaign, part, name, old, new):
+    """(was it seen?, what the campaign said at the end)"""
+    path = folder / name
+    text = path.read_text()
+    if text.count(old) != 1:
+        raise SystemExit(f"{name}: the text of a mutation is there {text.count(old)} times: {old!r}")
+    path.write_text(text.replace(old, new))
+    try:
+        built = make(folder, "all")
+        if built.returncode:
+            raise SystemExit(built.stdout + built.stderr)
+        done = make(folder, campaign, f"{campaign.upper()}={SHORT[campaign]}{part}")
+    finally:
+        path.write_text(text)
+    said = [line for line in done.stdout.splitlines() if line.endswith(" failed")]
+    if not said:  # it broke down: that is no finding
+        raise SystemExit(done.stdout + done.stderr)
+    return done.returncode != 0, said[-1]
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    args.add_argument("--only", default="", help="campaigns whose name holds this text")
+    args = args.parse_args()
+    chosen = [(*where, *what) for where, some in MUTANTS.items() for what in some if args.only in where[0]]
+    missed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        for part in PARTS:
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+            (folder / part).parent.mkdir(parents=True, exist_ok=True)
+            copy(ROOT / part, folder / part)
+        (folder / ".venv").symlink_to((ROOT / ".venv").resolve())
+        for campaign, part, name, what, old, new in chosen:
+            start = time.monotonic()
+            seen, said = caught(folder, campaign, part, name, old, new)
+            missed += not seen
+            verdict, seconds = "seen" if seen else "MISSED", time.monotonic() - start
+            print(f"{campaign:7} {what:40} {verdict:7} {seconds:4.0f} s   {said}", flush=True)
+    print(f"{len(chosen) - missed} passed, {missed} failed")
+    return int(missed > 0 or not chosen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
