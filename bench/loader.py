@@ -247,8 +247,9 @@ class Cached:
         return int((self.flags & 1).sum()) * mmap.PAGESIZE
 
 
-def drop(path):
-    """Takes the file out of the system's cache; how much of it is left there, as a share."""
+def drop(path, arrays):
+    """Takes the file out of the memory of process and system; how much of it is left there, as a share."""
+    boldmill.core.release(arrays.file, np.arange(len(arrays)))
     with open(path, "rb") as f:
         os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     return Cached(path).bytes() / os.path.getsize(path)
@@ -269,7 +270,7 @@ def read_through(path):
 
 
 def watched(epoch, cached):
-    """(rate, most bytes of the file that were in the cache meanwhile)."""
+    """The most bytes of the file that were in the cache meanwhile. Looking takes time: this is not what is timed."""
     most, stop = [0], threading.Event()
 
     def look():
@@ -279,7 +280,8 @@ def watched(epoch, cached):
     watcher = threading.Thread(target=look)
     watcher.start()
     try:
-        return rate_of(epoch)[0], most[0]
+        epoch()
+        return most[0]
     finally:
         stop.set()
         watcher.join()
@@ -293,23 +295,24 @@ def cold(stem, args):
     names = {"Loader, block, cold": "auto", "Loader, block, cold, little memory": int(args.memory * size)}
     figures = {"read, cold": Figures(), **{name: Figures() for name in names}}
     peaks = {}
+
+    points = boldmill.TimePoints(stem)
+    how = {"block_rows": blocks, "threads": args.threads}
+    loaders = {m: boldmill.Loader(points, args.batch, "block", memory_bytes=m, **how) for m in names.values()}
+    for loader in loaders.values():
+        drained(loader)  # its batches have their memory now
     for _ in range(args.cold_rounds):
         for name, memory in names.items():
-            left = drop(path)
+            drop(path, points.arrays)
             unit, _ = rate_of(read_through(path))
-            left = max(left, drop(path))
-            points = boldmill.TimePoints(stem)
-            loader = boldmill.Loader(
-                points, args.batch, "block", block_rows=blocks, threads=args.threads, memory_bytes=memory
-            )
-            cached = Cached(path)
-            rate, most = watched(lambda loader=loader: drained(loader), cached)
-            peaks[name] = max(peaks.get(name, 0), most / size)
-            figures["read, cold"].add(unit, unit)
-            figures[name].add(rate, unit)
-            del points, loader, cached
+            left = drop(path, points.arrays)
             if left > 0.02:
                 print(f"note: {100 * left:.0f} % of the file could not be taken out of the cache")
+            figures["read, cold"].add(unit, unit)
+            figures[name].add(rate_of(lambda m=memory: drained(loaders[m]))[0], unit)
+    for name, memory in names.items():
+        drop(path, points.arrays)
+        peaks[name] = watched(lambda m=memory: drained(loaders[m]), Cached(path)) / size
     return figures, peaks
 
 
