@@ -115,6 +115,14 @@ def test_verify_finds_changed_rows_and_missing_arrays(run, artifacts):
     run.fails("boldinfo", "--verify", artifacts / "s.json", says="s.meta.npy")
 
 
+def test_a_description_is_no_table_when_its_first_byte_is_damaged(run, artifacts):
+    path = artifacts / "s.json"
+    blob = bytearray(path.read_bytes())
+    blob[0] ^= 1
+    path.write_bytes(blob)
+    run.fails("boldinfo", "--verify", path, says="s.json: is not JSON")
+
+
 def test_a_json_that_points_elsewhere(run, artifacts):
     """NAME.json names files beside itself and no others."""
     path = artifacts / "s.json"

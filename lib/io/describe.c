@@ -32,16 +32,21 @@ static bool begins_with(const unsigned char *p, size_t n, const char *magic)
     return n >= strlen(magic) && !memcmp(p, magic, strlen(magic));
 }
 
+static bool ends_with(const char *path, const char *end)
+{
+    const size_t length = strlen(path), n = strlen(end);
+
+    return length > n && !strcmp(path + length - n, end);
+}
+
 /* The header's own size, 348 or 540, in either byte order; or what is named so, whose errors name the field. */
 static bool looks_like_nifti(const char *path, const unsigned char *p, size_t n)
 {
     static const char *const ends[] = {".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz"};
     static const char *const sizes[] = {"\x5c\x01", "\x01\x5c", "\x1c\x02", "\x02\x1c"};
-    const size_t length = strlen(path);
 
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        const size_t m = strlen(ends[i]);
-        if (length > m && !strcmp(path + length - m, ends[i]))
+        if (ends_with(path, ends[i]))
             return true;
     }
     for (size_t i = 0; i < 4 && n >= 4; i++) {
@@ -73,7 +78,7 @@ static describe_kind which_kind(const char *path, const unsigned char *p, size_t
         return looks_like_stream(p, n) ? bm_describe_stream : bm_describe_npy;
     if (begins_with(p, n, "\x89HDF\r\n\x1a\n"))
         return bm_describe_hdf5;
-    if (*p == '{' || *p == '[')
+    if (*p == '{' || *p == '[' || ends_with(path, ".json")) /* so named: a damaged first byte is no table */
         return bm_describe_json;
     return bm_describe_is_text(p, n) ? bm_describe_table : describe_nothing;
 }
