@@ -7,6 +7,7 @@ sanitizer has something to say, whatever the exit status was.
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ SHARED = ROOT.parent / "shared" / "data"
 sys.path.insert(0, str(ROOT / "python"))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "python"), os.environ.get("PYTHONPATH")]))
 os.environ.setdefault("BOLDMILL_CORE", str(ROOT / "build/release/_core.so"))
+# Under nohup or in a background shell these are ignored, and programs would inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # A sanitizer build or valgrind is slower; the factor stretches every time limit.
 PATIENCE = float(os.environ.get("BOLDMILL_TEST_PATIENCE", "1"))
 PROGRAMS = ("nifti2h5", "detrend", "denoise", "zscore", "hrfshift", "applymask", "concat")
