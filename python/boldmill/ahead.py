@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -69,10 +70,20 @@ class _Part:
         k = int(np.searchsorted(groups, position, side="right"))
         return int(groups[k - 1]), int(groups[min(k, len(groups) - 1)])
 
-    def fetch(self, last: int) -> None:
-        """Asks for all that the batch that ends at `last` needs, and for what comes `distance` later."""
-        end = len(self.stream.items)
-        wanted = min(max(self._group(max(last - 1, 0))[1], last + self.distance), end)
+    def needed(self, last: int) -> int:
+        """Where the group ends that a batch that ends at `last` needs."""
+        return self._group(max(last - 1, 0))[1]
+
+    def behind(self, last: int) -> bool:
+        """Is it time to read on? Not for every batch: waking a thread takes longer than a small batch does."""
+        wanted = min(last + self.distance, len(self.stream.items))
+        return self.fetched < wanted and (
+            wanted - self.fetched > self.distance // 8 or wanted == len(self.stream.items)
+        )
+
+    def fetch(self, wanted: int) -> None:
+        """Asks for the rows of all items before `wanted`."""
+        wanted = min(wanted, len(self.stream.items))
         while self.fetched < wanted:
             first, behind = self._group(self.fetched)
             rows, stop = self._rows(first, behind), min(wanted, behind)
@@ -97,7 +108,9 @@ class _Part:
 
 
 class Ahead:
-    """Reading ahead along a plan, from batch `start` on.
+    """Reading ahead along a plan, from batch `start` on: `with Ahead(...) as ahead`.
+
+    Asking the system takes time, too: a thread does it while batches are made. All that it does, it does in order.
 
     memory: bytes for rows that have been read. alone: nobody else goes through the same rows at the same time, so
     that they may be given back.
@@ -112,11 +125,25 @@ class Ahead:
             for part, stream, position in zip(parts, plan.streams, done, strict=True)
         ]
 
+        self._thread = ThreadPoolExecutor(1, "boldmill ahead")
+
+    def __enter__(self) -> Ahead:
+        return self
+
+    def __exit__(self, error: object, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=error is not None)
+
     def before(self, batch: int) -> None:
         """To be called before the rows of a batch are looked at."""
-        self._parts[self._plan.part[batch]].fetch(int(self._plan.last[batch]))
+        part, last = self._parts[self._plan.part[batch]], int(self._plan.last[batch])
+        needed = part.needed(last)
+        if part.fetched < needed:
+            self._thread.submit(part.fetch, needed).result()
+        if part.behind(last):
+            self._thread.submit(part.fetch, last + part.distance)
 
     def after(self, batch: int) -> None:
         """To be called when they have been copied."""
-        if self._alone:
-            self._parts[self._plan.part[batch]].release(int(self._plan.last[batch]))
+        part, last = self._parts[self._plan.part[batch]], int(self._plan.last[batch])
+        if self._alone and part.larger:
+            self._thread.submit(part.release, last)

@@ -160,11 +160,11 @@ class Loader:
             if device is not None:
                 memory.torch_module().cuda.set_device(device)
             room = int(memory_there() * SHARE) if budget == "auto" else int(budget)
-            ahead = Ahead(dataset.parts, plan, batches.start, room, alone=batches.step == 1)
-            for k in batches:
-                ahead.before(k)
-                yield dataset.batch(plan.items(k), pin=pin, **how)
-                ahead.after(k)
+            with Ahead(dataset.parts, plan, batches.start, room, alone=batches.step == 1) as ahead:
+                for k in batches:
+                    ahead.before(k)
+                    yield dataset.batch(plan.items(k), pin=pin, **how)
+                    ahead.after(k)
 
         return make
 
