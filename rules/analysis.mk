@@ -7,7 +7,7 @@ LINT_C   := $(wildcard lib/*/*.c bin-src/*.c)
 TIDY     := $(LINT_C:%.c=$(BUILD)/lint/%.tidy)
 CPPCHECK := cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,style,performance,portability \
             --suppressions-list=tests/analysis/cppcheck.txt --inline-suppr -Ilib -Ibin-src -D_GNU_SOURCE \
-            -DBM_VERSION='"0"' -DBM_HAVE_ISAL
+            -DBM_VERSION='"0"' -DBM_HAVE_ISAL --include=tests/analysis/cppcheck.h
 
 .PHONY: lint lint-files valgrind coverage coverage-build deps-lint deps-valgrind deps-coverage
 deps-lint:
@@ -26,7 +26,7 @@ $(BUILD)/lint/%.tidy: %.c .clang-tidy $(OUT)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) -MM -MP -MT $@ -MF $@.d $<
 	@touch $@
 
-$(BUILD)/lint/cppcheck.done: $(LINT_C) $(wildcard lib/*/*.h bin-src/*.h) tests/analysis/cppcheck.txt
+$(BUILD)/lint/cppcheck.done: $(LINT_C) $(wildcard lib/*/*.h bin-src/*.h) $(wildcard tests/analysis/cppcheck.*)
 	@mkdir -p $(BUILD)/lint/cppcheck
 	$(if $(Q),@echo '  CPPCHECK')
 	$(Q)$(CPPCHECK) -j $(JOBS) --cppcheck-build-dir=$(BUILD)/lint/cppcheck $(LINT_C)

@@ -18,7 +18,7 @@ check: deps-check ## Run all tests: style, gcc, clang, zlib-only and sanitizer b
 check-quick: $(VENV)/ready ## Run the tests of the release build alone
 	@$(VPY) tests/run.py --jobs $(JOBS) --quick $(CHECK)
 
-C_FILES := $(wildcard bin-src/*.[ch] lib/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/faults/*.[ch] tests/coverage/*.[ch] bench/*.[ch])
+C_FILES := $(wildcard bin-src/*.[ch] lib/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/faults/*.[ch] tests/coverage/*.[ch] tests/analysis/*.h bench/*.[ch])
 format: $(VENV)/ready ## Format all sources
 	$(VENV)/bin/clang-format -i $(C_FILES)
 	$(VENV)/bin/ruff format -q . && $(VENV)/bin/ruff check -q --fix .

@@ -64,7 +64,7 @@ json_t *bm_sealed_parse(const char *text, size_t n, const char *where, struct bm
         return NULL;
     }
     object = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
-    if (object && json_is_object(object))
+    if (json_is_object(object))
         return object;
     (void)bm_fail(err, BM_EDATA, "%s: line %d: %s; make it again", where, object ? 1 : why.line,
                   object ? "not an object" : why.text);

@@ -27,10 +27,37 @@ COUNTS = OUT / "counts"
 PROFILE = OUT / "all.profdata"
 
 # Files that take apart what others wrote, and the way to a final name.
-PARSERS = """core/parse core/glob io/text io/bytes io/inflate io/npy io/nifti io/niftiheader io/niftiaffine
-io/niftiextension io/niftiwide io/stream io/runjson io/sealed io/designs io/confounds io/confounds_columns io/labels
-io/labelcounts io/roi io/maskfile io/bidsname io/runname io/scan io/rowsfile io/seriesfile_layout io/seriesfile_read
-io/hdf5 io/hdf5_tiles""".split()
+PARSERS = [
+    "core/parse",
+    "core/glob",
+    "io/text",
+    "io/bytes",
+    "io/inflate",
+    "io/npy",
+    "io/nifti",
+    "io/niftiheader",
+    "io/niftiaffine",
+    "io/niftiextension",
+    "io/niftiwide",
+    "io/stream",
+    "io/runjson",
+    "io/sealed",
+    "io/designs",
+    "io/confounds",
+    "io/confounds_columns",
+    "io/labels",
+    "io/labelcounts",
+    "io/roi",
+    "io/maskfile",
+    "io/bidsname",
+    "io/runname",
+    "io/scan",
+    "io/rowsfile",
+    "io/seriesfile_layout",
+    "io/seriesfile_read",
+    "io/hdf5",
+    "io/hdf5_tiles",
+]
 COMMIT = ["io/commit"]
 GROUPS = {
     "parsers": lambda name: name in {f"lib/{stem}.c" for stem in PARSERS},
@@ -69,7 +96,7 @@ def run_units(args):
 
 
 def run_pytest(args, which):
-    skip = "test_workflow test_faults_workflow test_haxby test_layout test_presets test_datasets".split()
+    skip = ["test_workflow", "test_faults_workflow", "test_haxby", "test_layout", "test_presets", "test_datasets"]
     paths = []
     for path in sorted((ROOT / "tests").glob("test_*.py")):
         package = path.name.startswith(("test_python_", "test_examples"))
