@@ -31,8 +31,12 @@ BIN      := $(if $(filter release,$(notdir $(OUT))),bin,$(OUT)/bin)
 
 PKGS     := hdf5 zlib jansson
 HAVE_ISAL = $(if $(filter no,$(ISAL)),,$(shell pkg-config --exists libisal 2>/dev/null && echo yes))
-WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
-            -Wformat=2 -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Werror
+WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wcast-align \
+            -Wcast-qual -Wstrict-prototypes -Wold-style-definition -Wmissing-prototypes -Wredundant-decls \
+            -Wimplicit-fallthrough -Wformat=2 -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Werror
+ifeq ($(findstring clang,$(CC)),)
+WARN     += -Wlogical-op -Wduplicated-cond -Wduplicated-branches
+endif
 # No contraction of a*b+c: the same bits whether or not the processor has fused multiply-add.
 COMMON   := -std=c11 -D_GNU_SOURCE -DBM_VERSION='"$(VERSION)"' -ffp-contract=off -fPIC -pthread -Ilib -Ibin-src
 HARDEN   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
@@ -42,7 +46,9 @@ FLAGS_debug   := -O0 -g3
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan    := -O1 -g -fsanitize=thread
 FLAGS_fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FLAGS_coverage := -O0 -g --coverage
+# The place of the counts is built in, so that it does not hang on the environment or the working directory.
+FLAGS_coverage = -O1 -g -fprofile-instr-generate=$(abspath $(OUT))/counts/%m.profraw -fcoverage-mapping \
+                 -fprofile-update=atomic
 ifeq ($(FLAGS_$(VARIANT)),)
 $(error VARIANT=$(VARIANT) is not one of release debug asan tsan fuzz coverage)
 endif
@@ -65,7 +71,7 @@ all: $(PROGRAMS:%=$(BIN)/%) $(STATIC) $(SHARED) $(OUT)/boldmill.pc $(OUT)/_core.
 $(BIN)/%: $(OUT)/bin-src/%.o $(OUT)/libcli.a $(STATIC)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo '  LD   $@')
-	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAP_EXIT) -pie -o $@ $^ $(ALL_LIBS)
 
 $(OUT)/libcli.a: $(CLI_OBJ)
 $(STATIC): $(LIB_OBJ)
@@ -107,7 +113,7 @@ $(OUT)/boldmill.pc: FORCE
 .PHONY: FORCE
 FORCE:
 
-include rules/check.mk rules/docs.mk rules/workflow.mk rules/bench.mk rules/demo.mk rules/fuzz.mk rules/faults.mk
+include rules/check.mk rules/docs.mk rules/workflow.mk rules/bench.mk rules/demo.mk rules/fuzz.mk rules/faults.mk rules/analysis.mk
 
 # ---- variants, installation, cleaning ----
 .PHONY: debug asan tsan install uninstall clean distclean help

@@ -2,6 +2,7 @@
 #include "boldinfo_text.h"
 #include "cli.h"
 #include "io/describe.h"
+#include "io/jsonmem.h"
 
 #include <stdio.h>
 
@@ -84,5 +85,9 @@ int main(int argc, char **argv)
         (void)putchar('\n');
     json_decref(all);
     bm_labels_clear(&names);
+    if (bm_json_lost()) {
+        (void)bm_fail(&err, BM_ESYS, "out of memory, so that something is missing; use a machine with more memory");
+        cli_fail(&cli, &err);
+    }
     return cli_finish(&cli, failed);
 }

@@ -163,8 +163,6 @@ static void default_text(const struct cli_option *o, char text[160])
         (void)snprintf(text, 160, " [%lld; %.0f to %.0f]", (long long)*(int64_t *)o->value, o->lo, o->hi);
     else if (o->type == CLI_REAL)
         (void)snprintf(text, 160, " [%g; %g to %g]", *(double *)o->value, o->lo, o->hi);
-    else if (o->type == CLI_CHOICE)
-        (void)snprintf(text, 160, " [%s]", s);
     else if (s)
         (void)snprintf(text, 160, " [%s]", s);
 }

@@ -386,7 +386,7 @@ static int choice(const char *value, const char *const *names)
 {
     int i = 0;
 
-    while (strcmp(value, names[i]))
+    while (strcmp(value, names[i]) != 0)
         i++;
     return i;
 }

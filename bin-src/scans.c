@@ -58,7 +58,7 @@ static int read_headers(struct cli_scans *s, struct bm_error *err)
         return -1;
     f->names = bm_calloc(s->nfiles, sizeof *f->names, "runs", err);
     f->paths = bm_calloc(s->nfiles, sizeof *f->paths, "runs", err);
-    f->spooled = bm_calloc(s->nfiles, sizeof(*f->spooled), "runs", err);
+    f->spooled = bm_calloc(s->nfiles, sizeof(char *), "runs", err);
     f->called = bm_calloc(s->nfiles, sizeof *f->called, "runs", err);
     f->headers = bm_calloc(s->nfiles, sizeof *f->headers, "runs", err);
     if (!f->names || !f->paths || !f->spooled || !f->called || !f->headers)
@@ -127,13 +127,13 @@ static int listed_number(const char *option, const char *list, size_t nruns, siz
 
     for (const char *p = list;; p++) {
         size_t length = strcspn(p, ",");
-        int64_t number;
+        int64_t value;
 
-        if (!bm_parse_int_n(p, length, 0, MAX_NUMBER, &number))
+        if (!bm_parse_int_n(p, length, 0, MAX_NUMBER, &value))
             return bm_fail(err, BM_EUSAGE, "--%s: '%s' is no list of numbers from 0 to %d; write it as 1,1,2", option,
                            list, MAX_NUMBER);
         if (!count || count == index)
-            *out = (int)number;
+            *out = (int)value;
         count++;
         p += length;
         if (!*p)

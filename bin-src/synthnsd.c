@@ -540,6 +540,7 @@ static int put_subject(const struct job *job, int subject, struct work *w, struc
         rc = put_runs(w, err);
     (void)pthread_mutex_destroy(&w->lock);
     bm_synth_anatomy_clear(&anatomy);
+    w->anatomy = NULL;
     return rc;
 }
 

@@ -4,7 +4,7 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(OUT)/tests/unit/%,$(wildcard tests/unit/
 
 $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(STATIC)
 	$(if $(Q),@echo '  LD   $@')
-	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAP_EXIT) -pie -o $@ $^ $(ALL_LIBS)
 
 .PHONY: unit check check-quick deps-check style format
 unit: $(UNIT_BIN) ## Build the unit tests
@@ -18,7 +18,7 @@ check: deps-check ## Run all tests: style, gcc, clang, zlib-only and sanitizer b
 check-quick: $(VENV)/ready ## Run the tests of the release build alone
 	@$(VPY) tests/run.py --jobs $(JOBS) --quick $(CHECK)
 
-C_FILES := $(wildcard bin-src/*.[ch] lib/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/faults/*.[ch] bench/*.[ch])
+C_FILES := $(wildcard bin-src/*.[ch] lib/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/faults/*.[ch] tests/coverage/*.[ch] tests/analysis/*.h bench/*.[ch])
 format: $(VENV)/ready ## Format all sources
 	$(VENV)/bin/clang-format -i $(C_FILES)
 	$(VENV)/bin/ruff format -q . && $(VENV)/bin/ruff check -q --fix .

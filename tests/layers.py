@@ -6,6 +6,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MAY_USE = {"core": {"core"}, "ops": {"core", "ops"}, "io": {"core", "io"}, "load": {"core", "ops", "load"}}
+# What reads numbers loosely (blanks in front, rubbish behind, silent overflow) or by the locale.
+PARSER = "lib/core/parse.c"
+NUMBER_READERS = re.compile(r"\b(ato(?:i|l|ll|f)|strto[a-z]+|wcsto[a-z]+|v?[fsw]*scanf)\s*\(")
 LONGEST = 600  # lines; a file holds one thing
 
 
@@ -34,8 +37,12 @@ def broken():
         if layer:
             for m in re.finditer(r"\b(printf|fprintf|puts|perror|exit|abort|_exit)\s*\(", code):
                 yield f"{name}:{code[: m.start()].count(chr(10)) + 1}: the library prints or exits ({m.group(1)})"
-        for m in re.finditer(r"\b(atoi|atol|atof|strcpy|strcat|sprintf|gets|system|popen)\s*\(", code):
+        for m in re.finditer(r"\b(strcpy|strcat|sprintf|vsprintf|gets|system|popen|rand|srand|alloca)\s*\(", code):
             yield f"{name}:{code[: m.start()].count(chr(10)) + 1}: {m.group(1)} is banned"
+        for m in () if str(name) == PARSER else NUMBER_READERS.finditer(code):
+            yield (
+                f"{name}:{code[: m.start()].count(chr(10)) + 1}: {m.group(1)}: numbers are read by {PARSER}, strictly"
+            )
         if text.count("\n") > LONGEST:
             yield f"{name}: {text.count(chr(10))} lines"
     if [str(p) for p in hdf5] != ["lib/io/hdf5_private.h"]:

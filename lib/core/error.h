@@ -40,8 +40,15 @@ struct bm_error {
 /* Sets `err` to (code, text) unless it is set already. Always returns -1. */
 int bm_fail(struct bm_error *err, enum bm_code code, const char *fmt, ...) BM_PRINTF(3, 4);
 
+#ifdef __clang_analyzer__ /* it sees one file at a time: so it knows what a failure returns */
+#define bm_fail(...) ((bm_fail)(__VA_ARGS__), -1)
+#endif
+
 /* Sets `err` from errno: "subject: what: strerror". Adds a remedy for the
  * errors that have one (no space, no such file, permission). Always -1. */
 int bm_fail_errno(struct bm_error *err, const char *subject, const char *what);
+#ifdef __clang_analyzer__
+#define bm_fail_errno(...) ((bm_fail_errno)(__VA_ARGS__), -1)
+#endif
 
 #endif

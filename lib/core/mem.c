@@ -108,7 +108,7 @@ static int reserve(struct bm_buf *buf, size_t size, size_t keep, struct bm_error
     p = bm_alloc(size, 1, "buffer", err);
     if (!p)
         return -1;
-    if (keep)
+    if (buf->data)
         memcpy(p, buf->data, keep);
     free(buf->data);
     buf->data = p;

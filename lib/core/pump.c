@@ -22,8 +22,8 @@ struct ring {
     pthread_cond_t filled, worked, emptied;
     struct slot *slots;
     size_t nslots;
-    size_t next_work, next_write; /* counts of tiles of this run */
-    size_t total;                 /* tiles read in all, once `all_read` */
+    size_t next_work; /* count of tiles of this run */
+    size_t total;     /* tiles read in all, once `all_read` */
     bool all_read, stop;
     struct bm_error err; /* the first failure of any thread; under lock */
 };

@@ -50,7 +50,7 @@ static int read_some(struct bm_bytes *b, void *dst, size_t n, size_t *got, struc
             b->raw_end = r == 0;
             return 0;
         }
-        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        if (errno == EAGAIN) {
             struct pollfd wait = {.fd = b->fd, .events = POLLIN};
             (void)poll(&wait, 1, -1);
         } else if (errno != EINTR) {

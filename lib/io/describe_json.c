@@ -153,12 +153,12 @@ static bool is_sidecar(const char *path, const json_t *info)
 }
 
 /* Numbers, words and truth values as they are; of lists and objects how many items they have. */
-static json_t *sidecar_json(const json_t *info)
+static json_t *sidecar_json(json_t *info)
 {
     json_t *fields = json_object(), *value;
     const char *key;
 
-    json_object_foreach((json_t *)info, key, value)
+    json_object_foreach(info, key, value)
     {
         if (json_is_array(value) || json_is_object(value))
             value = json_pack("{s:I}", "items",

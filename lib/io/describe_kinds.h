@@ -8,7 +8,7 @@
 #include "io/describe.h"
 #include "io/npy.h"
 
-json_t *bm_describe_nifti(const char *path, struct bm_bytes *in, const struct bm_describe_how *how,
+json_t *bm_describe_nifti(const char *path, struct bm_bytes *bytes, const struct bm_describe_how *how,
                           struct bm_error *err) BM_MUST_USE;
 json_t *bm_describe_stream(const char *path, struct bm_bytes *in, const struct bm_describe_how *how,
                            struct bm_error *err) BM_MUST_USE;

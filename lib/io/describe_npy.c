@@ -209,7 +209,7 @@ static json_t *row_run_json(const struct bm_row *first, const struct bm_row *las
 
 static json_t *rows_json(const struct bm_rows *meta, int32_t *ids)
 {
-    int32_t history[BM_MAX_HISTORY];
+    int32_t history[BM_MAX_HISTORY] = {0};
     struct bm_row first = {.stimulus_history = history}, last = first, row = first;
     json_t *runs = json_array();
     size_t from = 0;

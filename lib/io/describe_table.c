@@ -350,6 +350,7 @@ static json_t *describe_text(struct table *t, struct bm_error *err)
 {
     const size_t start = t->text.pos;
     struct bm_labels labels;
+    const char *kind;
     json_t *info;
 
     if (looks_like_labels(&t->text)) {
@@ -363,7 +364,8 @@ static json_t *describe_text(struct table *t, struct bm_error *err)
         return NULL;
     info = table_json(t);
     t->text.pos = start;
-    if (strcmp(json_string_value(json_object_get(info, "kind")), "design") || add_design(info, t, err) == 0)
+    kind = json_string_value(json_object_get(info, "kind"));
+    if (kind && (strcmp(kind, "design") != 0 || add_design(info, t, err) == 0))
         return info;
     json_decref(info);
     return NULL;

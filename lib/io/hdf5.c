@@ -400,7 +400,7 @@ int bm_h5_get_array(struct bm_h5 *f, const char *name, const struct bm_h5_record
                     struct bm_error *err)
 {
     size_t have = 0;
-    hid_t id, t = H5I_INVALID_HID;
+    hid_t id, t;
     int status = -1;
 
     bm_h5_lock();

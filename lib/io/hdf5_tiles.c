@@ -57,7 +57,7 @@ struct bm_h5_tiles *bm_h5_create_tiles(struct bm_h5 *f, const char *name, enum b
 static int filters_known(hid_t dcpl, size_t itemsize, bool *deflate)
 {
     int n = H5Pget_nfilters(dcpl);
-    H5Z_filter_t want[2] = {H5Z_FILTER_SHUFFLE, H5Z_FILTER_DEFLATE};
+    const H5Z_filter_t want[2] = {H5Z_FILTER_SHUFFLE, H5Z_FILTER_DEFLATE};
     int skip = itemsize == 1;
 
     *deflate = n > 0;

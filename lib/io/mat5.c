@@ -131,7 +131,8 @@ static int append_matrix(struct bm_buf *buf, const struct bm_mat5_matrix *m, str
     for (size_t i = 0; i < m->ndims; i++)
         dims[i] = (int32_t)m->dims[i];
     type = storage_type(m->data, items);
-    bytes = 4 * 8 + sizeof flags + padded(4 * m->ndims) + padded(strlen(m->name)); /* with four tags */
+    bytes =
+        4 * sizeof(uint32_t[2]) + sizeof flags + padded(4 * m->ndims) + padded(strlen(m->name)); /* with four tags */
     bytes += padded(items * storage_bytes(type));
     if (append_tag(buf, MI_MATRIX, bytes, err) < 0 || append_element(buf, MI_UINT32, flags, sizeof flags, err) < 0 ||
         append_element(buf, MI_INT32, dims, 4 * m->ndims, err) < 0 ||

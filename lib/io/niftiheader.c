@@ -25,7 +25,10 @@ uint64_t bm_nifti_get_uint(const unsigned char *p, size_t n, bool big)
 
 int64_t bm_nifti_get_int(const unsigned char *p, size_t n, bool big)
 {
-    uint64_t v = bm_nifti_get_uint(p, n, big), sign = (uint64_t)1 << (8 * n - 1);
+    const uint64_t v = bm_nifti_get_uint(p, n, big), one = 1,
+                   sign = n == 2   ? one << 15
+                          : n == 4 ? one << 31
+                                   : one << 63;
 
     return (int64_t)((v ^ sign) - sign);
 }

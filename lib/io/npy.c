@@ -107,7 +107,7 @@ static size_t type_size(const char *s, size_t n)
         char kind, sizes[5];
     } known[] = {{'b', "1"}, {'i', "1248"}, {'u', "1248"}, {'f', "248"}};
 
-    if (n != 3 || !strchr("<>|", s[0]) || s[2] < '1' || s[2] > '8' || (s[0] == '|' && s[2] != '1'))
+    if (n != 3 || !memchr("<>|", s[0], 3) || s[2] < '1' || s[2] > '8' || (s[0] == '|' && s[2] != '1'))
         return 0;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (known[i].kind == s[1] && strchr(known[i].sizes, s[2]))

@@ -1,5 +1,7 @@
 #include "io/runjson.h"
 
+#include "io/jsonmem.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +23,12 @@ json_t *bm_runjson_text(const char *s)
     json_t *value = json_string(s);
     char *ascii;
 
-    if (value || !(ascii = strdup(s)))
+    if (value)
         return value;
+    ascii = bm_json_alloc(strlen(s) + 1);
+    if (!ascii)
+        return NULL;
+    memcpy(ascii, s, strlen(s) + 1);
     for (char *p = ascii; *p; p++) {
         if ((unsigned char)*p >= 0x80)
             *p = '?';
@@ -89,9 +95,11 @@ char *bm_runjson_dump(json_t *value, struct bm_error *err)
     char *text = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
 
     json_decref(value);
-    if (!text)
-        (void)bm_fail(err, BM_ESYS, "JSON: out of memory");
-    return text;
+    if (text && !bm_json_lost())
+        return text;
+    (void)bm_fail(err, BM_ESYS, "JSON: out of memory; use a machine with more memory or fewer --threads");
+    free(text);
+    return NULL;
 }
 
 char *bm_runjson_header(const struct bm_run *run, struct bm_error *err)

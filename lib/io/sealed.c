@@ -6,13 +6,15 @@
 #include "io/text.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SEAL ",\"crc32\":\"" /* then 8 digits, then CLOSE, then perhaps a line end */
 #define CLOSE "\"}"
-#define SEAL_SIZE (sizeof SEAL - 1 + 8 + sizeof CLOSE - 1)
+#define DIGITS 8
+#define SEAL_SIZE (sizeof SEAL - 1 + DIGITS + sizeof CLOSE - 1)
 
 char *bm_sealed_text(json_t *object, struct bm_error *err)
 {
@@ -24,33 +26,37 @@ char *bm_sealed_text(json_t *object, struct bm_error *err)
     return text;
 }
 
-/* Where the seal of a text begins, or NULL; *crc is what it says. */
-static const char *find_seal(const char *text, size_t n, uint32_t *crc)
+/* Where the seal of a text begins, or NULL where it does not end with one. */
+static const char *find_seal(const char *text, size_t n)
 {
-    const char *seal;
-    char digits[9], *end;
+    const char *seal, *digits;
 
     n -= n > 0 && text[n - 1] == '\n';
     if (n < SEAL_SIZE)
         return NULL;
     seal = text + n - SEAL_SIZE;
-    memcpy(digits, seal + sizeof SEAL - 1, 8);
-    digits[8] = 0;
-    *crc = (uint32_t)strtoul(digits, &end, 16);
-    return *end == 0 && strspn(digits, "0123456789abcdef") == 8 && !memcmp(seal, SEAL, sizeof SEAL - 1) &&
-                   !memcmp(seal + SEAL_SIZE - sizeof CLOSE + 1, CLOSE, sizeof CLOSE - 1)
-               ? seal
-               : NULL;
+    digits = seal + sizeof SEAL - 1;
+    for (size_t i = 0; i < DIGITS; i++)
+        if (!memchr("0123456789abcdef", digits[i], 16))
+            return NULL;
+    return !memcmp(seal, SEAL, sizeof SEAL - 1) && !memcmp(digits + DIGITS, CLOSE, sizeof CLOSE - 1) ? seal : NULL;
+}
+
+static bool seal_is_right(const char *text, const char *seal)
+{
+    char digits[DIGITS + 1];
+
+    (void)snprintf(digits, sizeof digits, "%08" PRIx32, bm_crc32(0, text, (size_t)(seal - text)));
+    return !memcmp(seal + sizeof SEAL - 1, digits, DIGITS);
 }
 
 json_t *bm_sealed_parse(const char *text, size_t n, const char *where, struct bm_error *err)
 {
     json_error_t why;
-    uint32_t crc = 0;
-    const char *seal = find_seal(text, n, &crc);
+    const char *seal = find_seal(text, n);
     json_t *object;
 
-    if (!seal || bm_crc32(0, text, (size_t)(seal - text)) != crc) {
+    if (!seal || !seal_is_right(text, seal)) {
         (void)bm_fail(err, BM_EDATA,
                       seal ? "%s: is damaged or was edited: its checksum does not match; make it again"
                            : "%s: does not end with a checksum as boldmill's descriptions do; make it again",
@@ -58,7 +64,7 @@ json_t *bm_sealed_parse(const char *text, size_t n, const char *where, struct bm
         return NULL;
     }
     object = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
-    if (object && json_is_object(object))
+    if (json_is_object(object))
         return object;
     (void)bm_fail(err, BM_EDATA, "%s: line %d: %s; make it again", where, object ? 1 : why.line,
                   object ? "not an object" : why.text);

@@ -37,11 +37,12 @@ static void copy_each(void *to, const void *row, const int64_t *columns, int64_t
 
 const void *bm_pick(const struct bm_pick *p, int64_t first, int64_t n, const void *row, size_t size, void *room)
 {
-    const int64_t *columns = p->columns + first;
+    const int64_t *columns;
     char *to = room;
 
     if (!p->columns)
         return (const char *)row + (size_t)first * size;
+    columns = p->columns + first;
     for (int64_t i = 0, count; i < n; i += count, to += (size_t)count * size) {
         count = p->run[first + i] < n - i ? p->run[first + i] : n - i;
         if (count == n)

@@ -355,7 +355,7 @@ struct bm_denoise *bm_denoise_plan(const struct bm_denoise_settings *settings, c
     d->mean_goes = settings->order >= 0 || (settings->butterworth && settings->high_pass > 0.0);
     d->set.keep_mean &= d->mean_goes;
     d->kept = run->kept;
-    d->npoly = (size_t)(settings->order + 1);
+    d->npoly = (size_t)settings->order + 1;
     d->filtered = settings->butterworth && (settings->high_pass > 0.0 || settings->low_pass > 0.0);
     if (!plan(d, run, err))
         return d;

@@ -312,7 +312,7 @@ static void keep_or_leave(struct work *w, size_t unit)
 /* Presentations: parts choose in turn, and windows that meet an earlier part's are left out. */
 static void separate_presentations(struct work *w)
 {
-    size_t order[BM_MAX_PARTS];
+    size_t order[BM_MAX_PARTS] = {0};
     precedence(w->rule, order);
     for (size_t k = 0; k < w->rule->parts; k++)
         for (size_t i = 0; i < w->s->n; i++)

@@ -26,7 +26,9 @@ size_t bm_synth_hrf_rows(size_t slot_rows)
 
 double bm_synth_hrf(size_t slot_rows, size_t row)
 {
-    return row < bm_synth_hrf_rows(slot_rows) ? hrf[row * (12 / slot_rows)] / 10000.0 : 0;
+    const size_t ticks = 12 / slot_rows;
+
+    return row < bm_synth_hrf_rows(slot_rows) ? hrf[row * ticks] / 10000.0 : 0;
 }
 
 /* An image is its class plus something of its own. */

@@ -138,7 +138,7 @@ static void step_noise(struct bm_synth_run *run)
     int draws[BLOCK];
 
     for (size_t first = 0; first < run->anatomy->nmask; first += BLOCK) {
-        size_t left = run->anatomy->nmask - first, n = left < BLOCK ? left : BLOCK;
+        const size_t left = run->anatomy->nmask - first, n = left < BLOCK ? left : BLOCK;
 
         for (size_t i = 0; i < n; i++)
             draws[i] = bm_synth_byte_sum(bm_random_next(&random)) - 1020;

@@ -51,7 +51,7 @@ struct fake {
 
 static struct fake *of_sink(struct bm_sink *sink)
 {
-    return (struct fake *)((char *)sink - offsetof(struct fake, sink));
+    return (struct fake *)(void *)((char *)sink - offsetof(struct fake, sink));
 }
 
 /* Fails if it is this stage's turn. */
