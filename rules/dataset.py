@@ -207,7 +207,7 @@ class Dataset:
         numbers, designs = self.session_numbers(subject), self.designs(subject, session)
         files = [file for file in self.scans(subject) if numbers[file.labels.get("session")] == session]
         wanted = self.chosen("runs")
-        self.files.ready([file.path for file in designs[1]] if designs else [])
+        self.files.ready([file.path for file in designs[1] if layout.may_be_of(file, wanted)] if designs else [])
         runs, problems = self.checked(layout.session_runs, files, designs, session, wanted, self.is_rest)
         self.complain(problems)
         rest = [run.number for run in runs if run.design and self.is_rest(run.design)]

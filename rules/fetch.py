@@ -196,7 +196,6 @@ class Fetch:
             raise Trouble("config: remote: url is not given; write e.g. remote: {url: s3://natural-scenes-dataset}")
         self.bucket = Bucket(self.remote)
         self.meter = transfer.Meter(self.remote["bandwidth"] and self.remote["bandwidth"] * 1e6)
-        self.aside = None
         self.data = dataset.Dataset(config, None, Trouble, say, say)
         self.root = self.data.root
         self.live, self.journal = Live(self.root, self.bucket), Journal(self.root)
@@ -207,6 +206,7 @@ class Fetch:
 
     def __enter__(self):
         self.lock = None if self.only_look else alone(self.root)
+        self.aside = tempfile.TemporaryDirectory(prefix="boldmill-fetch-") if self.only_look else None
         return self
 
     def __exit__(self, *error):
@@ -232,8 +232,6 @@ class Fetch:
     def where(self, path):
         if not self.only_look or self.files.state(path) != "fetch":
             return path
-        if not self.aside:
-            self.aside = tempfile.TemporaryDirectory(prefix="boldmill-fetch-")
         return os.path.join(self.aside.name, path[len(self.live.root) :])
 
     # What is to be done

@@ -217,6 +217,11 @@ def session_runs(scans, designs, session, wanted=None, is_rest=lambda design: Fa
     return runs, problems
 
 
+def may_be_of(file, wanted):
+    """Whether a companion may belong to one of these runs (None: all); one without a number may."""
+    return wanted is None or not file.labels.get("run") or run_number(file.labels) in wanted
+
+
 def absent(scan, number):
     """The file of a run that is not there, by another one of its session."""
     labels = numbered_labels(scan.labels, number)

@@ -18,7 +18,7 @@ try:
     from botocore.parsers import ResponseParserError
 
     PASSING = (
-        *(errors.HTTPClientError, errors.IncompleteReadError, ResponseParserError),
+        *(errors.HTTPClientError, errors.ConnectionError, errors.IncompleteReadError, ResponseParserError),
         *(urllib3.exceptions.HTTPError, ConnectionError, TimeoutError),
     )
 except ModuleNotFoundError:
@@ -125,8 +125,8 @@ class Bucket:
         return first if first * (parts - 1) + last == wanted.size and last <= first else None
 
     def part(self, key, wanted, number):
-        where = {"Bucket": self.name, "Key": key, "IfMatch": f'"{wanted.etag}"'}
-        return self.client.head_object(**where, PartNumber=number)["ContentLength"]
+        answer = self.client.head_object(Bucket=self.name, Key=key, PartNumber=number)
+        return answer["ContentLength"] if answer["ETag"].strip('"') == wanted.etag else 0
 
     def patiently(self, key, ask, *args):
         """The answer to a request, asked again while that may help."""

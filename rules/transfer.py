@@ -18,7 +18,7 @@ from remote import Changed, Passing, Patience, Stopped, Trouble
 
 STEP = 1 << 18
 TIMES = 3  # how often an object is begun anew that keeps changing or comes damaged
-HELD = 1 << 20  # bytes that a pipe is given when everything has been checked
+HELD = 1 << 16  # bytes that a pipe is given when everything has been checked
 
 
 class Meter:
@@ -99,7 +99,7 @@ def to_file(bucket, key, wanted, path, meter):
             odd = grow(bucket, key, wanted, part, meter)
             digest, how = checked(bucket, key, wanted, part, os.path.basename(path), odd)
         except Trouble:
-            if have(path, wanted) == wanted.size:
+            if have(path, wanted) in (0, wanted.size):  # nothing, or damage
                 remove(part)
             raise
         except Changed:
@@ -180,9 +180,10 @@ class Pipe:
 
     def feed(self, data):
         self.kept += data
-        if len(self.kept) > 2 * HELD:
-            ready, self.kept = self.kept[:-HELD], self.kept[-HELD:]
-            write(self.fd, ready)
+        ready = len(self.kept) - HELD
+        if ready > 0:
+            write(self.fd, bytes(self.kept[:ready]))
+            del self.kept[:ready]
 
     def finish(self):
         write(self.fd, self.kept)

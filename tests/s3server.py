@@ -26,6 +26,7 @@ class Answer:
     announced: int | None = None  # Content-Length, where it is not the body's
     pause: float = 0.0  # before each quarter of the body
     cut: bool = False  # the connection ends without notice
+    wait: float = 0.0  # before that
 
 
 @dataclass
@@ -93,7 +94,7 @@ def stall(seconds):
 
     def fault(answer):
         answer.announced, half = len(answer.body), len(answer.body) // 2
-        answer.body, answer.pause, answer.cut = answer.body[:half], seconds / 4, True
+        answer.body, answer.wait, answer.cut = answer.body[:half], seconds, True
 
     return fault
 
@@ -132,8 +133,12 @@ class Server:
     endpoint: str = ""
 
     def new_bucket(self, name):
-        self.bucket = name
         self.client.create_bucket(Bucket=name, ACL="public-read")
+        self.use(name)
+
+    def use(self, name):
+        """This bucket from now on, with a new log and no faults."""
+        self.bucket = name
         self.log.clear()
         self.plans.clear()
         self.part_sizes.clear()
@@ -232,7 +237,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body[at : at + step])
             entry.sent += len(answer.body[at : at + step])
         if answer.cut:
-            time.sleep(answer.pause * 4)
+            time.sleep(answer.wait)
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
 
