@@ -209,6 +209,8 @@ static int pack(struct job *j, struct bm_error *err)
     if (j->src) {
         if (status && bm_niftiruns_grown(j->src))
             status = 1;
+        if (status < 0)
+            cli_reader_stop();
         j->src->close(j->src);
     }
     return status;

@@ -4,18 +4,54 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 struct reader {
+    struct reader *next, **link; /* among those at work */
     pid_t pid;
     char *name;    /* of what it brings */
     char *program; /* its own */
 };
+
+/* Programs at work. One is taken out before it is waited for, so that no other process is met by its number. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct reader *at_work;
+static bool stopped;
+
+static void take_out(struct reader *r)
+{
+    pthread_mutex_lock(&lock);
+    *r->link = r->next;
+    if (r->next)
+        r->next->link = r->link;
+    pthread_mutex_unlock(&lock);
+}
+
+/* With the lock. */
+static void put_in(struct reader *r)
+{
+    r->next = at_work;
+    r->link = &at_work;
+    if (at_work)
+        at_work->link = &r->next;
+    at_work = r;
+}
+
+void cli_reader_stop(void)
+{
+    pthread_mutex_lock(&lock);
+    stopped = true;
+    for (struct reader *r = at_work; r; r = r->next)
+        (void)kill(r->pid, SIGTERM);
+    pthread_mutex_unlock(&lock);
+}
 
 static void free_reader(struct reader *r)
 {
@@ -46,6 +82,7 @@ static int end_reader(void *self, struct bm_error *err)
     struct reader *r = self;
     int status = 0, result = 0;
 
+    take_out(r);
     if (!err)
         (void)kill(r->pid, SIGTERM);
     while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
@@ -106,7 +143,11 @@ static int launch(struct reader *r, char *const *argv, struct bm_error *err)
 
     if (pipe2(ends, O_CLOEXEC))
         return bm_fail_errno(err, r->name, "no pipe can be made for it");
-    code = start(&r->pid, argv, ends[1]);
+    pthread_mutex_lock(&lock);
+    code = stopped ? ECANCELED : start(&r->pid, argv, ends[1]);
+    if (!code)
+        put_in(r);
+    pthread_mutex_unlock(&lock);
     (void)close(ends[1]);
     if (!code)
         return ends[0];

@@ -9,5 +9,7 @@
  * That it ends with another status than 0 is a failure of the reading. It is waited for when its output has been
  * read, or is closed; a program that is still at work then gets SIGTERM. Any thread. */
 struct bm_bytes *cli_reader_open(const struct cli_list *words, const char *name, struct bm_error *err) BM_MUST_USE;
+/* Ends all programs that are still at work, and starts no more: whoever waits for one of them sees its pipe end. */
+void cli_reader_stop(void);
 
 #endif

@@ -213,13 +213,16 @@ class Handler(BaseHTTPRequestHandler):
             given.pop("Range", None)
         connection = http.client.HTTPConnection("127.0.0.1", self.server.behind)
         try:
-            connection.request(self.command, self.path, headers=given)
+            path, part = self.path, re.search(r"partNumber=(\d+)", self.path)
+            sizes = server.part_sizes.get(path.partition("?")[0].rpartition("/")[2])
+            if part and sizes:  # moto answers otherwise than S3
+                path = path.partition("?")[0]
+            connection.request(self.command, path, headers=given)
             got = connection.getresponse()
             kept = {name: value for name, value in got.getheaders() if name.lower() not in HOP}
             announced = got.getheader("Content-Length") if self.command == "HEAD" else None
-            if part := re.search(r"partNumber=(\d+)", self.path):
-                sizes = server.part_sizes.get(self.path.partition("?")[0].rpartition("/")[2], [])
-                announced = sizes[int(part[1]) - 1] if sizes else announced
+            if part and sizes:
+                announced = str(sizes[int(part[1]) - 1])
             return Answer(got.status, kept, got.read(), int(announced) if announced else None)
         finally:
             connection.close()
