@@ -44,6 +44,7 @@ BENCHMARK = f"{config['cache']}/benchmark/{config['layout']['folder']}"
 META = [f"{SUBJECT}/{{roi}}.meta.npy"] if config["layout"]["designs"] else []
 ROWS = META or f"{SUBJECT}/{{roi}}.json"
 
+FETCH = os.path.join(workflow.basedir, "rules", "fetch.py")
 BIN = os.path.abspath(config["bin"] or os.path.join(workflow.basedir, "bin"))
 shell.prefix("set -euo pipefail; PATH={}:$PATH; ".format(shlex.quote(BIN).replace("{", "{{").replace("}", "}}")))
 

@@ -5,8 +5,8 @@ rule fetch:
     conda:
         "../envs/boldmill.yaml"
     params:
-        settings=json.dumps(config),
+        settings=lambda wildcards: json.dumps(config),
         python=sys.executable,
-        tool=workflow.source_path("fetch.py"),
+        tool=FETCH,
     shell:
         "printf %s {params.settings:q} | {params.python:q} {params.tool:q} --settings - 2>&1 | tee {log:q} >&2"

@@ -52,7 +52,7 @@ if STREAMED and (config["route"] != "direct" or {"packed", "clean"} & set(config
 # What nifti2h5 starts to bring a run from the bucket.
 READER = command.options(
     reader=[
-        *(sys.executable, os.path.join(workflow.basedir, "rules", "fetch.py")),
+        *(sys.executable, FETCH),
         *("--settings", json.dumps(REMOTE), "--expect", listing.place(ROOT, "listing.json"), "--stdout"),
     ]
 )
