@@ -42,6 +42,7 @@ EXAMPLES = """examples:
   fetch --configfile nsd.yaml --verify                  read all of it again and compare
   make fetch ARGS='--configfile nsd.yaml --dry-run'     the same from the folder of boldmill
 """
+HOPELESS = 20  # failures in a row
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -155,26 +156,30 @@ class Progress:
 
 
 def together(work, items, threads, progress=None, stop=None):
-    """work(item) for all items, some at a time. [(item, Trouble)] of those that failed; the others are done all the
-    same."""
-    failed, running = [], {}
+    """work(item) for all items, some at a time. [Trouble] of those that failed; the others are done all the same,
+    unless so many fail in a row that nothing is to be hoped for."""
+    failed, running, in_a_row = [], set(), 0
     rest = iter(items)
     pool = ThreadPoolExecutor(threads)
     try:
         while True:
-            while len(running) < threads and (item := next(rest, None)) is not None:
-                running[pool.submit(work, item)] = item
+            while len(running) < threads and in_a_row < HOPELESS and (item := next(rest, None)) is not None:
+                running.add(pool.submit(work, item))
             if not running:
+                if in_a_row >= HOPELESS:
+                    say(f"{in_a_row} failures in a row; the rest is not tried")
                 return failed
-            done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+            done, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in done:
-                item = running.pop(future)
                 try:
                     future.result()
+                    in_a_row = 0
+                    if progress:
+                        progress.done += 1
                 except Trouble as trouble:
-                    failed.append((item, trouble))
+                    failed.append(trouble)
+                    in_a_row += 1
             if progress:
-                progress.done += len(done)
                 progress.show()
     except BaseException:
         if stop:
@@ -320,10 +325,10 @@ class Fetch:
 
     def end(self, failed):
         """Tells each failure, and ends if there are any."""
-        for _, trouble in failed[:-1]:
+        for trouble in failed[:-1]:
             say(trouble)
         if failed:
-            raise failed[-1][1]
+            raise failed[-1]
 
 
 SAID = {"here": "here already", "compare": "here already, to be compared", "fetch": "to be fetched"}
