@@ -20,10 +20,12 @@ include: "rules/arrays.smk"
 include: "rules/clean.smk"
 include: "rules/shuffle.smk"
 include: "rules/verify.smk"
+include: "rules/fetch.smk"
 
 
 localrules:
     all,
+    fetch,
     verify,
 
 

@@ -3,6 +3,7 @@
 #include "io/open.h"
 #include "masks.h"
 #include "ops/columns.h"
+#include "reader.h"
 #include "scans.h"
 
 #include <stdlib.h>
@@ -13,6 +14,7 @@ static struct cli_masks masks = {.combine = "union"};
 static struct cli_scans scans = {.sessions = "0", .numbers = "0"};
 static int64_t threads, memory = 384;
 static const char *store = "deflate";
+static struct cli_list reader;
 
 static const struct cli_option options[] = {
     {"mask", 'm', CLI_LIST, &masks.files, "SPEC",
@@ -42,6 +44,11 @@ static const struct cli_option options[] = {
     {"tr", 0, CLI_REAL, &scans.tr, "SECONDS",
      "Repetition time; 0 takes it from the header. What is doubtful there is reported.", 0, 1000, NULL, false},
     CLI_STORE(store),
+    {"reader", 0, CLI_LIST, &reader, "WORD",
+     "A program that brings the runs, one word at a time: it is started with these words and the name of a run, and "
+     "writes the run's bytes to standard output. Runs are then no files but names, each is read once, and "
+     "--mask must be given.",
+     0, 0, NULL, true},
     {"memory", 0, CLI_INT, &memory, "MIB", "Memory for runs in flight; at least one run is always held.", 1, 1 << 20,
      NULL, true},
     CLI_THREADS(threads),
@@ -69,7 +76,8 @@ static const struct cli_program program = {
     .examples = "  nifti2h5 timeseries_session01_run*.nii.gz session_01.h5\n"
                 "  nifti2h5 --design 'design/design_session{session}_run{run}.tsv' --skip-rest "
                 "timeseries_session21_*.nii.gz s.h5\n"
-                "  nifti2h5 --mask roi/V1.nii.gz run*.nii.gz - | detrend - - | zscore - v1.h5\n",
+                "  nifti2h5 --mask roi/V1.nii.gz run*.nii.gz - | detrend - - | zscore - v1.h5\n"
+                "  nifti2h5 --mask V1.nii.gz --reader ssh --reader lab --reader cat /data/run01.nii.gz v1.h5\n",
     .min_args = 2,
     .max_args = 1000000,
 };
@@ -201,6 +209,8 @@ static int pack(struct job *j, struct bm_error *err)
     if (j->src) {
         if (status && bm_niftiruns_grown(j->src))
             status = 1;
+        if (status < 0)
+            cli_reader_stop();
         j->src->close(j->src);
     }
     return status;
@@ -218,6 +228,12 @@ static int pack_all(struct job *j, struct bm_error *err)
     return find_brain(j, 0, err) || pack(j, err) ? -1 : 0;
 }
 
+static struct bm_bytes *bring(void *self, const char *name, struct bm_error *err)
+{
+    (void)self;
+    return cli_reader_open(&reader, name, err);
+}
+
 static void configure(struct job *j)
 {
     j->config = (struct bm_niftiruns_config){.runs = scans.runs,
@@ -225,6 +241,7 @@ static void configure(struct job *j)
                                              .tr = scans.tr,
                                              .threads = cli_threads(threads),
                                              .memory = (size_t)memory << 20,
+                                             .open = scans.open,
                                              .step = make_step,
                                              .self = j};
 }
@@ -236,6 +253,8 @@ int main(int argc, char **argv)
     int status;
 
     cli_parse(&j.cli, &program, argc, argv);
+    if (reader.n && !masks.files.n)
+        cli_usage(&j.cli, "--reader needs --mask: what it brings is read once");
     if (scans.skip_rest && !scans.designs.n)
         cli_usage(&j.cli, "--skip-rest needs --design");
     cli_mask_check(&j.cli, &masks, "mask");
@@ -245,6 +264,7 @@ int main(int argc, char **argv)
     scans.files = j.cli.args;
     scans.nfiles = j.cli.nargs - 1;
     scans.read_once = masks.files.n > 0;
+    scans.open = reader.n ? bring : NULL;
     status = cli_scans_find(&scans, &err);
     configure(&j);
     if (!status)

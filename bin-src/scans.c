@@ -19,7 +19,7 @@ struct cli_scans_files {
     struct bm_commit **spooled;  /* copies of pipes, or NULL */
     struct bm_runname *called;
     struct bm_nifti_info *headers;
-    struct bm_nifti *opened; /* of the only file, where that is a pipe that is read once */
+    struct bm_nifti *opened; /* the first file, where it is read once and the others are opened later */
 };
 
 /* ---- the files ---- */
@@ -50,6 +50,22 @@ static int read_header(struct cli_scans *s, size_t i, struct bm_error *err)
     return 0;
 }
 
+/* The first file of those that are brought; the others are asked for when their turn comes. */
+static int bring_first(struct cli_scans *s, struct bm_error *err)
+{
+    struct cli_scans_files *f = s->own;
+    struct bm_bytes *in = s->open(s->self, f->paths[0], err);
+
+    if (in)
+        f->opened = bm_nifti_from(f->paths[0], in, err);
+    if (!f->opened)
+        return -1;
+    f->headers[0] = *bm_nifti_info(f->opened);
+    if (s->nfiles > 1 && f->headers[0].volumes == 1)
+        return bm_fail(err, BM_EDATA, "%s: has a single volume; --reader takes runs of one file each", f->names[0]);
+    return 0;
+}
+
 static int read_headers(struct cli_scans *s, struct bm_error *err)
 {
     struct cli_scans_files *f = s->own = bm_calloc(1, sizeof *f, "runs", err);
@@ -66,10 +82,10 @@ static int read_headers(struct cli_scans *s, struct bm_error *err)
     for (size_t i = 0; i < s->nfiles; i++) {
         f->names[i] = f->paths[i] = s->files[i];
         bm_runname_parse(s->files[i], &f->called[i]);
-        if (read_header(s, i, err))
+        if (!s->open && read_header(s, i, err))
             return -1;
     }
-    return 0;
+    return s->open ? bring_first(s, err) : 0;
 }
 
 /* ---- which files are a run ---- */
@@ -79,6 +95,8 @@ static int all_single(const struct cli_scans *s, struct bm_error *err)
 {
     const struct bm_nifti_info *h = s->own->headers;
 
+    if (s->open)
+        return 0;
     for (size_t i = 1; i < s->nfiles; i++) {
         if ((h[i].volumes == 1) != (h[0].volumes == 1)) {
             const size_t single = h[i].volumes == 1 ? i : 0, other = i - single;
@@ -171,7 +189,7 @@ static int describe(struct cli_scans *s, size_t index, size_t nruns, size_t firs
     *run = (struct bm_niftirun){.names = f->names + first,
                                 .paths = f->paths + first,
                                 .nfiles = n,
-                                .opened = f->opened,
+                                .opened = first == 0 ? f->opened : NULL,
                                 .label = name->label,
                                 .volumes = (size_t)s->volumes};
     run->subject = s->subject ? (int)s->subject : name->subject;
@@ -313,9 +331,11 @@ static int check_run(struct cli_scans *s, size_t i, struct doubts *about, struct
     const size_t first = (size_t)(run->names - s->own->names);
     struct bm_nifti_info info;
 
+    if (s->open && first > 0) /* its header is checked when it comes */
+        return 0;
     if (bm_scan_join(s->own->headers + first, run->names, run->nfiles, &info, err))
         return -1;
-    if (i == 0)
+    if (first == 0)
         s->grid = info.grid;
     for (size_t k = first; k < first + run->nfiles; k++)
         add_doubt(about, s->own->headers[k].doubt, s->own->names[k]);

@@ -16,6 +16,8 @@ struct cli_scans {
     const char *sessions, *numbers; /* of the runs: lists such as "1,1,2", one number a run, or a single one */
     double tr;
     bool skip_rest;
+    struct bm_bytes *(*open)(void *self, const char *path, struct bm_error *err); /* how files are opened, or NULL */
+    void *self;
     bool read_once; /* nothing asks for a second reading: standard input need not be kept */
     /* Set by cli_scans_find. */
     struct bm_niftirun *runs;
@@ -25,8 +27,9 @@ struct cli_scans {
     struct cli_scans_files *own;
 };
 
-/* Opens all headers and makes runs of the files: one of each, or, where every file holds a single volume, one of all
- * files in a row whose names say the same subject, session and run. Warns of what is in doubt, once for each kind. */
+/* Opens all headers (with `open`, the first one's alone: each file is a run, and read once) and makes runs of the
+ * files: one of each, or, where every file holds a single volume, one of all files in a row whose names say the same
+ * subject, session and run. Warns of what is in doubt, once for each kind. */
 int cli_scans_find(struct cli_scans *s, struct bm_error *err) BM_MUST_USE;
 void cli_scans_free(struct cli_scans *s);
 

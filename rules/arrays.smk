@@ -36,7 +36,7 @@ else:
     rule arrays:
         """Reads the scanned runs and cuts, cleans and labels one ROI: NAME.fmri.npy, NAME.meta.npy, NAME.json."""
         input:
-            runs=run_files,
+            runs=stored_runs,
             designs=design_files,
             cleaning=cleaning_files,
             mask=mask_file,
@@ -58,8 +58,12 @@ else:
             runtime=lambda wildcards, attempt: 120 * attempt,
         params:
             read=direct_options,
+            streamed=streamed_runs,
+            etags=streamed_etags,
             stages=direct_stages,
             join=join_options,
         shell:
-            "threads={threads}; (nifti2h5 --threads $threads {params.read} -- {input.runs:q} - | {params.stages}"
+            "threads={threads}; (nifti2h5 --threads $threads {params.read} "
+            + ("{READER} -- {params.streamed:q}" if STREAMED else "-- {input.runs:q}")
+            + " - | {params.stages}"
             " concat --threads $threads {params.join} -- - {output.fmri:q}) 2> {log:q}"

@@ -4,6 +4,8 @@ import json
 import os
 import re
 
+from patterns import DISK
+
 FMRIPREP_SAMPLED = 0.5  # where fMRIPrep's slice-timing correction puts a volume in its TR, unless told otherwise
 
 
@@ -18,16 +20,16 @@ def read_json(path):
     return content
 
 
-def description(folder, standard):
+def description(folder, standard, files=DISK):
     """The content of dataset_description.json, which must be there and speak of a dataset of this kind ("raw" or
     "derivative")."""
     path = os.path.join(folder, "dataset_description.json")
-    if not os.path.exists(path):
+    if not files.exists(path):
         raise ValueError(
             f"{path}: is missing, and every BIDS dataset has one; correct root or layout: derivatives, or set "
             "layout: standard: null for a folder that has no more than the names of BIDS"
         )
-    about = read_json(path)
+    about = read_json(files.local(path))
     version = about.get("BIDSVersion")
     if not isinstance(version, str) or not re.match(r"[0-9]+\.[0-9]+", version):
         raise ValueError(f"{path}: BIDSVersion is {version!r}, not a version such as 1.8.0; mend the file")

@@ -6,23 +6,23 @@
 # that are made from input). The programs in bin/ are no inputs: rebuilding them would pack everything anew although
 # packing is lossless. After an upgrade that changes results say so, with e.g. `-R arrays`. Designs are inputs of the
 # arrays, whose labels they are; a packed session depends only on how many rows they have.
-import copy
+import json
 import os
 import shlex
-from functools import cache
+import sys
 
-import bids
 import command
+import configuration
+import dataset
 import layout
+import listing
+import names
 import patterns
-import presets
 import rois
 import settings
 import stages
-import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
-from snakemake.utils import validate
 
 
 def checked(function, *args, **named):
@@ -33,23 +33,7 @@ def checked(function, *args, **named):
         raise WorkflowError(f"config: {error}")
 
 
-def with_preset(given, schema):
-    """The configuration on top of the preset that it names. Both are checked by the schema, each under its name."""
-    validate(copy.deepcopy(given), "../config/schema.yaml", set_default=False)
-    name = given.get("layout", {}).get("preset", schema["properties"]["layout"]["properties"]["preset"]["default"])
-    files = checked(presets.read, name, os.path.join(workflow.basedir, "config", "presets"))
-    for path, content in files:
-        try:
-            validate(content, "../config/schema.yaml", set_default=False)
-        except WorkflowError as error:
-            raise WorkflowError(f"{path}: {error}")
-    return presets.merged(presets.combined(files), given)
-
-
-with open(os.path.join(workflow.basedir, "config", "schema.yaml")) as file:
-    schema = yaml.safe_load(file)
-config.update(with_preset(settings.typed(config, schema), schema))
-validate(config, "../config/schema.yaml")
+config.update(configuration.complete(config))
 
 
 ROOT = checked(layout.plain_root, config["root"])
@@ -60,6 +44,7 @@ BENCHMARK = f"{config['cache']}/benchmark/{config['layout']['folder']}"
 META = [f"{SUBJECT}/{{roi}}.meta.npy"] if config["layout"]["designs"] else []
 ROWS = META or f"{SUBJECT}/{{roi}}.json"
 
+FETCH = os.path.join(workflow.basedir, "rules", "fetch.py")
 BIN = os.path.abspath(config["bin"] or os.path.join(workflow.basedir, "bin"))
 shell.prefix("set -euo pipefail; PATH={}:$PATH; ".format(shlex.quote(BIN).replace("{", "{{").replace("}", "}}")))
 

@@ -195,8 +195,9 @@ def design_runs(designs, scans):
     }
 
 
-def session_runs(scans, designs, session, wanted=None):
-    """The runs of a session that are complete, and what is missing of the others.
+def session_runs(scans, designs, session, wanted=None, is_rest=lambda design: False):
+    """The runs of a session that are complete, and what is missing of the others. The scan of a rest run may be
+    missing: nobody reads it.
 
     `scans` are the files of the session; `designs` are (patterns, files), or None where the dataset has none."""
     files, problems = numbered(scans)
@@ -204,22 +205,38 @@ def session_runs(scans, designs, session, wanted=None):
     numbers = wanted or range(1, max(known, default=0) + 1)
     runs = []
     for number in numbers:
-        if number not in files:
-            problems.append(missing(scans[0].pattern, scans[0].labels, number, known, "run"))
-            continue
-        run = Run(session, number, files[number].path, files[number].labels)
+        file = files.get(number) or absent(scans[0], number)
+        run = Run(session, number, file.path, file.labels)
         design = nearest(designs[1], run.labels) if designs else None
-        if design or not designs:
+        if number not in files and not (design and design.labels.get("run") and is_rest(design)):
+            problems.append(missing(scans[0].pattern, scans[0].labels, number, known, "run"))
+        elif design or not designs:
             runs.append(run._replace(design=design))
         else:
             problems.append(missing(designs[0][0], run.labels, number, known, "design"))
     return runs, problems
 
 
+def may_be_of(file, wanted):
+    """Whether a companion may belong to one of these runs (None: all); one without a number may."""
+    return wanted is None or not file.labels.get("run") or run_number(file.labels) in wanted
+
+
+def absent(scan, number):
+    """The file of a run that is not there, by another one of its session."""
+    labels = numbered_labels(scan.labels, number)
+    return scan._replace(labels=labels, path=scan.pattern.closed(**labels))
+
+
+def numbered_labels(labels, number):
+    """The labels of a file with another number of its run."""
+    digits = len(labels.get("run") or "00")
+    return {**labels, "run": f"{number:0{digits}d}"}
+
+
 def missing(pattern, labels, number, known, what):
     """The sentence on a run or design that is not there; `labels` are those of another file of the session."""
-    digits = len(labels.get("run") or "00")
-    path = pattern.closed(**{**labels, "run": f"{number:0{digits}d}"})
+    path = pattern.closed(**numbered_labels(labels, number))
     aside = "set layout: designs: null if the scans have none" if what == "design" else "name the runs (runs)"
     there = f"runs {ranges(known)} are known"
     return f"{path}: this {what} is missing ({there}); add the file, {aside}, or set allow_missing: true"

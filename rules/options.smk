@@ -46,7 +46,36 @@ def reader_cuts(wildcards):
     return not config["layout"]["mask"] and absent(wildcards.roi) in (None, "zero")
 
 
+STREAMED = REMOTE["stream"]
+if STREAMED and (config["route"] != "direct" or {"packed", "clean"} & set(config["targets"])):
+    raise WorkflowError("config: remote: stream keeps no run; set route: direct, and leave packed and clean out")
+# What nifti2h5 starts to bring a run from the bucket.
+READER = command.options(
+    reader=[
+        *(sys.executable, FETCH),
+        *("--settings", json.dumps(REMOTE), "--expect", listing.place(ROOT, "listing.json"), "--stdout"),
+    ]
+)
+
+
+def stored_runs(wildcards):
+    """The runs as files, or none where they are streamed."""
+    return [] if STREAMED else run_files(wildcards)
+
+
+def streamed_runs(wildcards):
+    """The runs as objects of the bucket, or none."""
+    return [SAVED.url_of(run.path) for run in runs_of(wildcards)] if STREAMED else []
+
+
+def streamed_etags(wildcards):
+    """Another object under the same name is another input."""
+    return [SAVED.object(run.path).etag for run in runs_of(wildcards)] if STREAMED else []
+
+
 def direct_options(wildcards):
+    if STREAMED and not config["layout"]["mask"] and not reader_cuts(wildcards):
+        raise WorkflowError(f"config: rois: {wildcards.roi}: absent must be zero where runs are streamed (remote)")
     cut = roi_options(wildcards, "mask") if reader_cuts(wildcards) else {"mask": mask_file(wildcards)}
     return command.options(**read_options(wildcards), **cut)
 
@@ -78,12 +107,6 @@ def label_settings(wildcards):
     if labels["categories"] is None and designs and "{" not in designs[0] and events(design_files(wildcards)):
         return {**labels, "categories": categories(wildcards.subject)}
     return labels
-
-
-@cache
-def categories(subject):
-    paths = [run.design.path for run in all_runs(subject)]
-    return checked(layout.categories, paths, config["labels"]["column"])
 
 
 def join_options(wildcards):

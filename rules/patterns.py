@@ -11,6 +11,9 @@ import re
 from itertools import product
 from typing import NamedTuple
 
+from names import Disk
+
+DISK = Disk()
 LABELS = {
     "subject": "[A-Za-z0-9]+",
     "session": "[A-Za-z0-9]+",
@@ -112,11 +115,11 @@ class Pattern(NamedTuple):
             texts = [star(part, there.get(id(part))) for part in self.parts]
             yield re.sub(r"\*\*+", "*", "".join(texts))
 
-    def find(self):
-        """What fits the pattern, in the order of names. Only the folders on the way are listed, nothing else of a
-        large dataset."""
+    def find(self, files=DISK):
+        """What fits the pattern, in the order of names, of the files on the disk or others (names.py). Only the
+        folders on the way are listed, nothing else of a large dataset."""
         wanted = self.regex()
-        paths = sorted({path for shell in self.globs() for path in glob.glob(shell)})
+        paths = sorted({path for shell in self.globs() for path in files.glob(shell)})
         matches = map(wanted.fullmatch, paths)
         return [Found(match.groupdict(), match[0], self) for match in matches if match]
 

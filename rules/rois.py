@@ -1,15 +1,15 @@
-"""Regions of interest: what an entry of `rois` selects, as the programs take it. Pure functions but for looking which
-files are there.
+"""Regions of interest: what an entry of `rois` selects, as the programs take it. Pure functions but for asking which
+files there are.
 
 A term is one volume and what of it is meant: "FILE", "FILE = V1v,V1d" or "FILE > 0.2". An entry selects the union (or
 intersection) of its terms, less what `minus` selects, where all of `where` hold.
 """
 
-import os
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
-from patterns import Pattern
+from patterns import DISK, Pattern
 from settings import listed
 
 VOLUME = (".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz", ".npy")
@@ -54,6 +54,7 @@ class Volumes(NamedTuple):
     masks: tuple = ()
     entries: dict = {}
     labels: dict = {}  # what fills the patterns that entries hold
+    there: Callable = DISK.exists
 
 
 def normal(entry):
@@ -160,7 +161,7 @@ def volume(name, hemi, volumes):
     if not tries:
         raise ValueError(f"rois: {name}: the layout does not say where volumes are; give layout: rois, or a path")
     for path in tries:
-        if os.path.exists(path):
+        if volumes.there(path):
             return path
     raise ValueError(f"{', '.join(tries)}: no volume {name} is there; correct rois, or where the layout looks for it")
 
@@ -170,12 +171,12 @@ def label_table(name, path, entry, volumes):
     if entry["table"]:
         return Pattern.parse(entry["table"]).fill(**volumes.labels).under(volumes.root).closed()
     beside = re.sub(r"_dseg\.nii(\.gz)?$", "_dseg.tsv", path)
-    if beside != path and os.path.exists(beside):
+    if beside != path and volumes.there(beside):
         return beside
     if "/" in name or name.endswith(VOLUME) or not volumes.tables:
         return None
     tries = [pattern.closed(roi=re.sub(r"^[lr]h\.", "", name)) for pattern in volumes.tables]
-    return next((path for path in tries if os.path.exists(path)), tries[0])
+    return next((path for path in tries if volumes.there(path)), tries[0])
 
 
 def label_spec(entry):

@@ -1,12 +1,15 @@
 # Make's door to the workflow: `make cache/subj01/general.fmri.npy`, `make workflow ARGS='-n'`. Snakemake decides what
 # has to be done, so it is asked every time. ARGS are options for Snakemake; JOBS is the number of cores (all).
 
-.PHONY: workflow workflow-goals verify
+.PHONY: workflow workflow-goals verify fetch
 SNAKEMAKE = $(VENV)/bin/snakemake -j$(JOBS) $(ARGS)
 TOOLS     = $(VENV)/ready $(PROGRAMS:%=$(BIN)/%)
 
 workflow: $(TOOLS) ## Make everything that config.yaml asks for (ARGS='...' goes to Snakemake, JOBS=N)
 	$(SNAKEMAKE)
+
+fetch: $(VENV)/ready ## Download what config.yaml needs from its bucket (ARGS='--dry-run', or see docs/download.md)
+	@$(VPY) rules/fetch.py $(ARGS)
 
 verify: $(TOOLS) ## Read everything in the cache and compare all checksums
 	$(SNAKEMAKE) -- verify

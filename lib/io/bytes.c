@@ -34,11 +34,23 @@ struct bm_bytes {
     size_t hold_pos, hold_end;
     unsigned char *scratch;
     struct bm_inflater *z;
+    bm_bytes_end *end; /* NULL once it was called */
+    void *end_self;
 };
 
 /* ---- raw input ---- */
 
-/* One read(2) through signals and non-blocking pipes. 0 at the end of the file. */
+/* Nothing more is to come: what stands behind a pipe may say whether that was all. */
+static int end_of_input(struct bm_bytes *b, struct bm_error *err)
+{
+    bm_bytes_end *end = b->end;
+
+    b->raw_end = true;
+    b->end = NULL;
+    return end ? end(b->end_self, err) : 0;
+}
+
+/* One read(2) through signals and non-blocking pipes. *got is 0 at the end of the file. */
 static int read_some(struct bm_bytes *b, void *dst, size_t n, size_t *got, struct bm_error *err)
 {
     for (;;) {
@@ -47,8 +59,7 @@ static int read_some(struct bm_bytes *b, void *dst, size_t n, size_t *got, struc
         if (r >= 0) {
             *got = (size_t)r;
             b->raw_count += (uint64_t)r;
-            b->raw_end = r == 0;
-            return 0;
+            return r == 0 ? end_of_input(b, err) : 0;
         }
         if (errno == EAGAIN) {
             struct pollfd wait = {.fd = b->fd, .events = POLLIN};
@@ -417,15 +428,11 @@ static int read_start(struct bm_bytes *b, struct bm_error *err)
     return 0;
 }
 
-static int open_input(struct bm_bytes *b, const char *path, struct bm_error *err)
+/* b->fd is an open file, or -1 with errno set. */
+static int prepare(struct bm_bytes *b, struct bm_error *err)
 {
-    bool is_stdin = strcmp(path, "-") == 0;
     struct stat st;
 
-    b->name = bm_strdup(is_stdin ? "standard input" : path, err);
-    if (!b->name)
-        return -1;
-    b->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (b->fd < 0 || fstat(b->fd, &st))
         return bm_fail_errno(err, b->name, "cannot open");
     b->at_open = st;
@@ -438,6 +445,17 @@ static int open_input(struct bm_bytes *b, const char *path, struct bm_error *err
     b->in = bm_alloc(BM_INFLATE_PUSHBACK + b->in_size, 1, b->name, err);
     b->hold = bm_alloc(HOLD_BYTES, 1, b->name, err);
     return b->in && b->hold ? read_start(b, err) : -1;
+}
+
+static int open_input(struct bm_bytes *b, const char *path, struct bm_error *err)
+{
+    const bool is_stdin = strcmp(path, "-") == 0;
+
+    b->name = bm_strdup(is_stdin ? "standard input" : path, err);
+    if (!b->name)
+        return -1;
+    b->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    return prepare(b, err);
 }
 
 struct bm_bytes *bm_bytes_open(const char *path, struct bm_error *err)
@@ -454,12 +472,35 @@ struct bm_bytes *bm_bytes_open(const char *path, struct bm_error *err)
     return b;
 }
 
+struct bm_bytes *bm_bytes_pipe(const char *name, int fd, bm_bytes_end *end, void *self, struct bm_error *err)
+{
+    struct bm_bytes *b = bm_calloc(1, sizeof *b, name, err);
+
+    if (!b) {
+        (void)close(fd);
+        if (end)
+            (void)end(self, NULL);
+        return NULL;
+    }
+    b->fd = fd;
+    b->end = end;
+    b->end_self = self;
+    b->name = bm_strdup(name, err);
+    if (!b->name || prepare(b, err)) {
+        bm_bytes_close(b);
+        return NULL;
+    }
+    return b;
+}
+
 void bm_bytes_close(struct bm_bytes *b)
 {
     if (!b)
         return;
     if (b->fd > STDIN_FILENO)
         (void)close(b->fd);
+    if (b->end)
+        (void)b->end(b->end_self, NULL);
     bm_inflater_free(b->z);
     free(b->scratch);
     free(b->hold);

@@ -21,6 +21,12 @@ struct bm_bytes;
 
 /* `path` of a file, or "-" for standard input. Directories are refused. */
 struct bm_bytes *bm_bytes_open(const char *path, struct bm_error *err) BM_MUST_USE;
+/* The same from a pipe that is open already and is taken over, also on failure; `name` stands for it in messages.
+ * `end` (may be NULL) is called once: with an error to fill when the pipe has been read to its end, where its failure
+ * (-1) fails the reading; or with NULL when it was closed before that. */
+typedef int bm_bytes_end(void *self, struct bm_error *err);
+struct bm_bytes *bm_bytes_pipe(const char *name, int fd, bm_bytes_end *end, void *self,
+                               struct bm_error *err) BM_MUST_USE;
 /* Fills buf with n bytes. Returns n, or fewer (down to 0) where the input ends, or -1. */
 long long bm_bytes_read(struct bm_bytes *b, void *buf, size_t n, struct bm_error *err) BM_MUST_USE;
 /* The next n <= 65536 bytes without consuming them; *got may be less at the end. The pointer is good until the

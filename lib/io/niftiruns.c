@@ -44,6 +44,21 @@ static struct bm_scan *open_scan(const struct bm_niftirun *r, struct bm_error *e
     return bm_scan_open(r->paths, r->nfiles, r->opened, err);
 }
 
+/* As open_scan, where the configuration says how to open; *own is for the caller to close after the scan. */
+static struct bm_scan *open_by_config(const struct bm_niftiruns_config *config, const struct bm_niftirun *r,
+                                      struct bm_nifti **own, struct bm_error *err)
+{
+    struct bm_bytes *in;
+
+    *own = NULL;
+    if (!config->open || r->opened)
+        return open_scan(r, err);
+    in = config->open(config->self, r->paths[0], err);
+    if (in)
+        *own = bm_nifti_from(r->paths[0], in, err);
+    return *own ? bm_scan_open(r->paths, 1, *own, err) : NULL;
+}
+
 static int check_run(const struct source *s, const struct bm_niftirun *r, const struct bm_nifti_info *info,
                      struct bm_error *err)
 {
@@ -204,21 +219,23 @@ static size_t padded_bytes(const struct bm_run *run)
 
 static int read_run(struct source *s, const struct bm_niftirun *what, struct result *r, struct bm_error *err)
 {
-    struct bm_scan *in = open_scan(what, err);
+    struct bm_nifti *own = NULL;
+    struct bm_scan *in = open_by_config(&s->config, what, &own, err);
     const struct bm_nifti_info *info = in ? bm_scan_info(in) : NULL;
     struct bm_gather *g = NULL;
-    bool own = false;
+    bool own_gather = false;
     int status = -1;
 
     if (in && !check_run(s, what, info, err) && !describe_run(s, what, info, &r->run, err))
-        g = get_gather(s, &r->run, &own, err);
+        g = get_gather(s, &r->run, &own_gather, err);
     if (g)
         r->tiles = take_tiles(s, padded_bytes(&r->run), err);
     if (r->tiles && !read_volumes(s, in, g, r, err))
         status = finish_run(s, what, in, r, err);
-    if (own)
+    if (own_gather)
         bm_gather_free(g);
     bm_scan_close(in);
+    bm_nifti_close(own);
     return status;
 }
 

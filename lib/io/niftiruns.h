@@ -39,6 +39,9 @@ struct bm_niftiruns_config {
     double tr;     /* seconds; 0: as the headers say */
     int threads;   /* runs inflated at once, >= 1 */
     size_t memory; /* bytes for runs in flight; one run is always allowed */
+    /* Opens the only file of a run that is not `opened`, by its path: NULL for files on the disk. May run in any
+     * thread. */
+    struct bm_bytes *(*open)(void *self, const char *path, struct bm_error *err);
     /* Makes the provenance step of a run, given its data files; owned text. May run in any thread. */
     char *(*step)(void *self, const struct bm_niftifile *files, size_t n, struct bm_error *err);
     void *self;

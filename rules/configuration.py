@@ -1,0 +1,38 @@
+"""The configuration as the workflow sees it: the user's own settings on top of a preset on top of the schema."""
+
+import copy
+import os
+
+import presets
+import settings
+import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+BASE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "config")
+SCHEMA = os.path.join(BASE, "schema.yaml")
+
+
+def complete(given):
+    """All settings. Each file is checked by the schema, under its name; what is wrong is a WorkflowError."""
+    with open(SCHEMA, encoding="utf-8") as file:
+        schema = yaml.safe_load(file)
+    whole = with_preset(settings.typed(given, schema), schema)
+    validate(whole, SCHEMA)
+    return whole
+
+
+def with_preset(given, schema):
+    """The configuration on top of the preset that it names."""
+    validate(copy.deepcopy(given), SCHEMA, set_default=False)
+    name = given.get("layout", {}).get("preset", schema["properties"]["layout"]["properties"]["preset"]["default"])
+    try:
+        files = presets.read(name, os.path.join(BASE, "presets"))
+    except ValueError as error:
+        raise WorkflowError(f"config: {error}") from None
+    for path, content in files:
+        try:
+            validate(content, SCHEMA, set_default=False)
+        except WorkflowError as error:
+            raise WorkflowError(f"{path}: {error}") from None
+    return presets.merged(presets.combined(files), given)

@@ -1,0 +1,270 @@
+"""A bucket: what is in it, and its objects as streams. Failures in words that say what to do.
+
+Everything that can go wrong ends as one of three: Trouble (the user's to mend), Passing (try again) or Changed (the
+object is another one by now).
+"""
+
+import random
+import re
+import threading
+from typing import NamedTuple
+
+try:
+    import boto3
+    import botocore.config
+    import botocore.exceptions as errors
+    import urllib3.exceptions
+    from botocore import UNSIGNED
+    from botocore.parsers import ResponseParserError
+
+    PASSING = (
+        *(errors.HTTPClientError, errors.ConnectionError, errors.IncompleteReadError, ResponseParserError),
+        *(urllib3.exceptions.HTTPError, ConnectionError, TimeoutError),
+    )
+except ModuleNotFoundError:
+    boto3 = None
+
+URL = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9])(?:/(.*))?", re.DOTALL)
+LONGEST = 30  # seconds between two attempts
+DENIED = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled", "AccountProblem"}
+BAD_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
+ELSEWHERE = {"PermanentRedirect", "AuthorizationHeaderMalformed", "301", "IllegalLocationConstraintException"}
+BUSY = {"SlowDown", "RequestTimeout", "RequestTimeoutException", "InternalError", "ServiceUnavailable", "Throttling"}
+
+
+class Trouble(Exception):
+    """One line: "file or url: what is wrong; what to do"."""
+
+
+class Passing(Exception):
+    """What may be over soon."""
+
+
+class Changed(Exception):
+    """The object is not the one that was listed."""
+
+
+class Stopped(Exception):
+    """The user wants no more."""
+
+
+class Object(NamedTuple):
+    size: int
+    etag: str
+
+
+class Bucket:
+    """`settings` are those of the section `remote`. Methods may be called in any thread."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.name, self.prefix = parse_url(settings["url"])
+        self.stop = threading.Event()
+        self.lock, self.made = threading.Lock(), None
+
+    def url(self, key):
+        return f"s3://{self.name}/{key}"
+
+    @property
+    def client(self):
+        with self.lock:
+            if not self.made:
+                self.made = self.make_client()
+        return self.made
+
+    def make_client(self):
+        if boto3 is None:
+            raise Trouble("boto3: is not installed, and buckets are read by it; run `pip install boto3`")
+        given = self.settings
+        config = botocore.config.Config(
+            signature_version=UNSIGNED if given["anonymous"] else None,
+            retries={"total_max_attempts": 1},  # ours know where a stream was cut
+            connect_timeout=given["timeout"],
+            read_timeout=given["timeout"],
+            max_pool_connections=given["parallel"] + 2,
+            s3={"addressing_style": "path" if given["endpoint"] else "auto"},
+            response_checksum_validation="when_required",
+            tcp_keepalive=True,
+        )
+        try:
+            session = boto3.Session(profile_name=given["profile"], region_name=given["region"])
+            return session.client("s3", endpoint_url=given["endpoint"], config=config)
+        except (errors.BotoCoreError, ValueError) as error:
+            raise Trouble(f"config: remote: {error}; correct profile, region or endpoint") from None
+
+    # What is in it
+
+    def listed(self, prefix):
+        """(names of folders, {name: Object}) directly below a prefix that is empty or ends in a slash."""
+        folders, files, token = [], {}, {}
+        while True:
+            page = self.patiently(prefix, self.page, prefix, token)
+            folders += [plain(entry["Prefix"], prefix)[:-1] for entry in page.get("CommonPrefixes", [])]
+            for entry in page.get("Contents", []):
+                files[plain(entry["Key"], prefix)] = Object(entry["Size"], entry["ETag"].strip('"'))
+            if not page.get("IsTruncated"):
+                return [name for name in folders if usable(name)], {n: o for n, o in files.items() if usable(n)}
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def page(self, prefix, token):
+        return self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, Delimiter="/", **token)
+
+    def head(self, key):
+        answer = self.patiently(key, lambda: self.client.head_object(Bucket=self.name, Key=key))
+        return Object(answer["ContentLength"], answer["ETag"].strip('"'))
+
+    def part_size(self, key, wanted):
+        """Size of the parts that an object was uploaded in, where they are alike and the server tells; or None."""
+        parts = int(match[1]) if (match := re.fullmatch(r"[0-9a-f]{32}-([1-9][0-9]{0,4})", wanted.etag)) else 0
+        if parts <= 1:
+            return wanted.size if parts else None
+        try:
+            first, last = (self.part(key, wanted, number) for number in (1, parts))
+        except (errors.BotoCoreError, errors.ClientError):
+            return None
+        return first if first * (parts - 1) + last == wanted.size and last <= first else None
+
+    def part(self, key, wanted, number):
+        answer = self.client.head_object(Bucket=self.name, Key=key, PartNumber=number)
+        return answer["ContentLength"] if answer["ETag"].strip('"') == wanted.etag else 0
+
+    def patiently(self, key, ask, *args):
+        """The answer to a request, asked again while that may help."""
+        patience = Patience(self, key)
+        while True:
+            try:
+                with self.words(key):
+                    return ask(*args)
+            except Passing as why:
+                patience.wait(why)
+            except Changed:
+                raise Trouble(f"{self.url(key)}: keeps changing; try again later") from None
+
+    # Objects
+
+    def open(self, key, wanted, start):
+        """The object's bytes from `start` on, as a file object with read(n); Changed if it is another one by now."""
+        given = {"Range": f"bytes={start}-"} if start else {}
+        with self.words(key):
+            answer = self.client.get_object(Bucket=self.name, Key=key, IfMatch=f'"{wanted.etag}"', **given)
+        problem = self.unfit(answer, wanted, start)
+        if problem:
+            answer["Body"].close()
+            raise problem
+        return answer["Body"], encrypted(answer)
+
+    @staticmethod
+    def unfit(answer, wanted, start):
+        """What is wrong with an answer before its bytes are looked at, or None."""
+        if answer["ETag"].strip('"') != wanted.etag:
+            return Changed()
+        if start and not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
+            return Passing(f"the server sent {answer.get('ContentRange') or 'everything'} for bytes from {start} on")
+        if answer["ContentLength"] != wanted.size - start:
+            return Passing(f"the server sends {answer['ContentLength']} bytes where {wanted.size - start} are due")
+        return None
+
+    def words(self, key):
+        return Words(self, key)
+
+
+def encrypted(answer):
+    """Whether the object's ETag is no MD5 although it looks like one."""
+    return "kms" in answer.get("ServerSideEncryption", "") or "SSECustomerAlgorithm" in answer
+
+
+def parse_url(url):
+    match = URL.fullmatch(url or "")
+    if not match:
+        raise Trouble(f"config: remote: url: {url!r} is no bucket; write s3://BUCKET or s3://BUCKET/FOLDER")
+    prefix = (match[2] or "").strip("/")
+    return match[1], prefix and prefix + "/"
+
+
+def plain(key, prefix):
+    return key[len(prefix) :] if key.startswith(prefix) else ""
+
+
+def usable(name):
+    return name not in ("", ".", "..") and "/" not in name and "\0" not in name
+
+
+class Patience:
+    """Waits between attempts, longer each time; after `retries` of them without any progress it is Trouble."""
+
+    def __init__(self, bucket, key):
+        self.bucket, self.key, self.failures = bucket, key, 0
+
+    def progress(self):
+        self.failures = 0
+
+    def wait(self, why):
+        given = self.bucket.settings
+        self.failures += 1
+        if self.failures > given["retries"]:
+            tries = f"{self.failures} attempts" if self.failures > 1 else "one attempt"
+            raise Trouble(f"{self.bucket.url(self.key)}: {why}, after {tries}; run it again later, it goes on there")
+        pause = min(given["pause"] * 2 ** (self.failures - 1), LONGEST) * random.uniform(0.5, 1)
+        if self.bucket.stop.wait(pause):
+            raise Stopped
+
+
+class Words:
+    """Turns the many exceptions of the client into Trouble, Passing and Changed."""
+
+    def __init__(self, bucket, key):
+        self.bucket, self.url = bucket, bucket.url(key)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None or boto3 is None or not isinstance(error, Exception):
+            return False
+        if isinstance(error, errors.ClientError):
+            raise self.refused(error) from None
+        if isinstance(error, errors.SSLError | urllib3.exceptions.SSLError):
+            reason = f"the server's certificate cannot be trusted ({tail(error)})"
+            raise Trouble(f"{self.url}: {reason}; set AWS_CA_BUNDLE to your site's certificates") from None
+        if isinstance(error, errors.NoCredentialsError | errors.PartialCredentialsError):
+            advice = "set remote: {anonymous: true} for a public bucket, or give a profile (aws configure)"
+            raise Trouble(f"{self.url}: no credentials were found; {advice}") from None
+        if isinstance(error, PASSING):
+            raise Passing(f"the connection fails ({tail(error)})") from None
+        if isinstance(error, errors.BotoCoreError):
+            raise Trouble(f"{self.url}: {tail(error)}; correct the section remote") from None
+        return False
+
+    def refused(self, error):
+        """What an answer of the server means."""
+        answer = error.response
+        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code = answer.get("Error", {}).get("Code", "")
+        if status in (412, 416):
+            return Changed()
+        if code in BUSY or status in (408, 429) or status >= 500:
+            return Passing(f"the server says {status} {code}")
+        if code == "NoSuchBucket":
+            return Trouble(f"s3://{self.bucket.name}: there is no such bucket; correct remote: url (and endpoint)")
+        if code in BAD_KEYS:
+            return Trouble(f"{self.url}: the server does not accept the credentials ({code}); renew them")
+        if code == "RequestTimeTooSkewed":
+            return Trouble(f"{self.url}: this machine's clock is wrong, says the server; set it")
+        if code in DENIED or status == 403:
+            return Trouble(f"{self.url}: access is denied ({code}); {self.how_to_enter()}")
+        if status == 404:
+            return Trouble(f"{self.url}: is not in the bucket; correct remote: url, or the layout")
+        if code in ELSEWHERE:
+            return Trouble(f"{self.url}: the bucket is in another region ({code}); give remote: region")
+        return Trouble(f"{self.url}: the server says {status} {code}; correct the section remote")
+
+    def how_to_enter(self):
+        if self.bucket.settings["anonymous"]:
+            return "without credentials the bucket gives nothing; set remote: anonymous: false and give a profile"
+        return "accept the dataset's terms, or give credentials that may read it (profile), or try anonymous: true"
+
+
+def tail(error):
+    """An exception in one short line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:200] + "..."

@@ -1,0 +1,222 @@
+"""One object from a bucket to a file, or to a pipe: cut connections are gone on with, and what came is checked.
+
+A file grows as .NAME.TOKEN.part beside its final name, TOKEN standing for the object's ETag and size: what is found
+there of another object is of no use and removed. It gets its final name when its size, its ETag (where that is a
+hash) and its gzip trailers are right, and it is on the disk.
+"""
+
+import contextlib
+import glob
+import hashlib
+import os
+import select
+import threading
+import time
+
+from checks import Damaged, Digest, Gzip, reread
+from remote import Changed, Passing, Patience, Stopped, Trouble
+
+STEP = 1 << 18
+TIMES = 3  # how often an object is begun anew that keeps changing or comes damaged
+HELD = 1 << 16  # bytes that a pipe is given when everything has been checked
+
+
+class Meter:
+    """Counts what arrives, for all threads, and slows them down where a bandwidth (bytes a second) is set."""
+
+    def __init__(self, bandwidth=None):
+        self.bandwidth, self.lock = bandwidth, threading.Lock()
+        self.bytes, self.requested, self.due = 0, 0, time.monotonic()
+
+    def __call__(self, n):
+        with self.lock:
+            self.bytes += n
+            if not self.bandwidth:
+                return
+            self.due = max(self.due, time.monotonic() - 0.1) + n / self.bandwidth
+            pause = self.due - time.monotonic()
+        if pause > 0:
+            time.sleep(pause)
+
+
+def receive(bucket, key, wanted, start, put, meter):
+    """Gives the bytes from `start` on to put(data), however often the connection is cut. (bytes, whether the ETag is
+    none of MD5). Raises Changed, Trouble or Stopped."""
+    patience, at, odd = Patience(bucket, key), start, False
+    while at < wanted.size:
+        try:
+            body, odd = bucket.open(key, wanted, at)
+            with contextlib.closing(body):
+                while at < wanted.size:
+                    with bucket.words(key):
+                        data = body.read(min(STEP, wanted.size - at))
+                    if not data:
+                        raise Passing(f"the connection ends after {at} of {wanted.size} bytes")
+                    if bucket.stop.is_set():
+                        raise Stopped
+                    put(data)
+                    at += len(data)
+                    meter(len(data))
+                    patience.progress()
+        except Passing as why:
+            patience.wait(why)
+    return odd
+
+
+# To a file
+
+
+def part_name(path, wanted):
+    token = hashlib.sha256(f"{wanted.etag} {wanted.size}".encode()).hexdigest()[:16]
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{token}.part")
+
+
+def drop_other_parts(path, part):
+    folder, name = os.path.split(path)
+    for other in glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.*.part")):
+        if other != part:
+            os.unlink(other)
+
+
+def have(path, wanted):
+    """How much of an object lies in its partial file."""
+    try:
+        size = os.path.getsize(part_name(path, wanted))
+    except FileNotFoundError:
+        return 0
+    return size if size <= wanted.size else 0
+
+
+def to_file(bucket, key, wanted, path, meter):
+    """The object as a file. (the object, its MD5, how it was checked); the object is not the wanted one if it was
+    replaced meanwhile."""
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    for _ in range(TIMES):
+        part = part_name(path, wanted)
+        drop_other_parts(path, part)
+        try:
+            odd = grow(bucket, key, wanted, part, meter)
+            digest, how = checked(bucket, key, wanted, part, os.path.basename(path), odd)
+        except Trouble:
+            if have(path, wanted) in (0, wanted.size):  # nothing, or damage
+                remove(part)
+            raise
+        except Changed:
+            remove(part)
+            wanted = bucket.head(key)
+            why = "it is replaced in the bucket again and again"
+            continue
+        except Damaged as damage:
+            remove(part)
+            why = str(damage)
+            continue
+        os.rename(part, path)
+        sync_folder(path)
+        return wanted, digest, how
+    raise Trouble(f"{bucket.url(key)}: {why}, {TIMES} times over; tell those who keep the bucket, or try again later")
+
+
+def grow(bucket, key, wanted, part, meter):
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    try:
+        start = os.fstat(fd).st_size
+        if start > wanted.size:
+            os.ftruncate(fd, 0)
+            start = 0
+        odd = receive(bucket, key, wanted, start, lambda data: write(fd, data), meter)
+        os.fsync(fd)
+        return odd
+    finally:
+        os.close(fd)
+
+
+def write(fd, data):
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def checked(bucket, key, wanted, path, name, odd=False):
+    """(MD5, how it was checked) of a file's bytes; Damaged if they are not the object's."""
+    size = os.path.getsize(path)
+    if size != wanted.size:
+        raise Damaged(f"has {size} bytes where the bucket has {wanted.size}")
+    etag = "" if odd else wanted.etag
+    digest, gzip = Digest(wanted.size, etag, bucket.part_size(key, wanted)), Gzip(name)
+    with open(path, "rb") as file:
+        reread(file, digest, gzip)
+    how = digest.finish()
+    try:
+        gzip.finish()
+    except Damaged as damage:
+        if how == "size":
+            raise
+        raise Trouble(f"{bucket.url(key)}: {damage}, in the bucket itself; tell those who keep it") from None
+    return digest.md5.hexdigest(), how
+
+
+def remove(path):
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def sync_folder(path):
+    fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+# To a pipe
+
+
+class Pipe:
+    """Writes to a file descriptor, the last bytes kept back until finish()."""
+
+    def __init__(self, fd):
+        self.fd, self.kept = fd, bytearray()
+
+    def feed(self, data):
+        self.kept += data
+        ready = len(self.kept) - HELD
+        if ready > 0:
+            write(self.fd, bytes(self.kept[:ready]))
+            del self.kept[:ready]
+
+    def finish(self):
+        write(self.fd, self.kept)
+
+
+def to_pipe(bucket, key, wanted, fd, meter):
+    """The object into a pipe. Damage that shows late leaves the reader with a file whose end is missing."""
+    pipe, digest = Pipe(fd), Digest(wanted.size, wanted.etag, bucket.part_size(key, wanted))
+
+    def put(data):
+        digest.feed(data)
+        pipe.feed(data)
+
+    try:
+        odd = receive(bucket, key, wanted, 0, put, meter)
+    except Changed:
+        raise Trouble(f"{bucket.url(key)}: is another object by now; run fetch again") from None
+    if odd:
+        digest.etag = ""
+    try:
+        digest.finish()
+    except Damaged as damage:
+        raise Trouble(f"{bucket.url(key)}: {damage}; try again later") from None
+    pipe.finish()
+
+
+def end_with_reader(fd):
+    """Ends this process when nobody reads from the pipe any more, also while it waits for the network."""
+
+    def watch():
+        poll = select.poll()
+        poll.register(fd, 0)
+        poll.poll()
+        os._exit(141)
+
+    threading.Thread(target=watch, daemon=True).start()

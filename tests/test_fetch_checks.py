@@ -1,0 +1,157 @@
+"""What the download judges bytes and names by: gzip trailers, ETags, patterns in a bucket's listing."""
+
+import glob
+import gzip
+import hashlib
+import os
+import random
+import sys
+import zlib
+
+import pytest
+import yaml
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "rules"))
+
+from checks import Damaged, Digest, Gzip
+from names import Disk, Either, Tree
+from patterns import Pattern
+
+TEXT = random.Random(1).randbytes(5000) + b"boldmill" * 3000
+PACKED = gzip.compress(TEXT, mtime=0)
+
+
+def through(check, data, step):
+    for at in range(0, len(data), step):
+        check.feed(data[at : at + step])
+    return check.finish()
+
+
+@pytest.mark.parametrize("step", [1, 7, 4096, 1 << 20])
+@pytest.mark.parametrize("data", [PACKED, PACKED * 3, PACKED + bytes(700), gzip.compress(b""), b"plain", b""])
+def test_gzip_that_is_right(data, step):
+    name = "a.nii.gz" if data[:1] == b"\x1f" else "a.nii"
+    through(Gzip(name), data, step)
+
+
+@pytest.mark.parametrize("step", [7, 1 << 20])
+def test_every_cut_of_gzip_is_found(step):
+    """A file of two members; a cut between them leaves a good file."""
+    data, first = PACKED + gzip.compress(b"more", mtime=0), len(PACKED)
+    for end in [*range(1, 30), *range(first - 30, len(data))]:
+        if end == first:
+            through(Gzip("a.gz"), data[:end], step)
+        else:
+            with pytest.raises(Damaged):
+                through(Gzip("a.gz"), data[:end], step)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"x" + PACKED, PACKED + b"x", PACKED + bytes(9) + b"x", PACKED + b"\x1f", b"", b"<html>", bytes(100)],
+)
+def test_what_is_named_gz_and_is_not(data):
+    with pytest.raises(Damaged):
+        through(Gzip("a.nii.gz"), data, 4096)
+
+
+def test_flipped_bits_of_gzip_are_found_where_gzip_finds_them():
+    rng = random.Random(2)
+    for _ in range(300):
+        data = bytearray(PACKED)
+        data[rng.randrange(10, len(data))] ^= 1 << rng.randrange(8)
+        with pytest.raises((OSError, EOFError, zlib.error)):
+            gzip.decompress(bytes(data))  # the witness
+        with pytest.raises(Damaged):
+            through(Gzip("a.gz"), bytes(data), 4096)
+
+
+@pytest.mark.parametrize("step", [1, 1000, 1 << 20])
+def test_md5(step):
+    etag = hashlib.md5(TEXT).hexdigest()
+    assert through(Digest(len(TEXT), etag), TEXT, step) == "md5"
+    for wrong in (TEXT[:-1], TEXT + b"x", TEXT[:-1] + b"x", TEXT[1:] + TEXT[:1]):
+        with pytest.raises(Damaged):
+            through(Digest(len(TEXT), etag), wrong, step)
+
+
+def parts_etag(data, size):
+    hashes = [hashlib.md5(data[at : at + size]).digest() for at in range(0, len(data), size)]
+    return f"{hashlib.md5(b''.join(hashes)).hexdigest()}-{len(hashes)}"
+
+
+@pytest.mark.parametrize("size", [1000, len(TEXT) // 2, len(TEXT), len(TEXT) + 1])
+@pytest.mark.parametrize("step", [333, 1 << 20])
+def test_etag_of_an_upload_in_parts(size, step):
+    etag = parts_etag(TEXT, size)
+    assert through(Digest(len(TEXT), etag, size), TEXT, step) == "parts"
+    with pytest.raises(Damaged, match="its parts"):
+        through(Digest(len(TEXT), etag, size), TEXT[:-1] + b"x", step)
+    # an unusual part size: nothing is known, unless there is one part alone
+    assert through(Digest(len(TEXT), etag), TEXT, step) == ("parts" if size >= len(TEXT) else "size")
+    assert through(Digest(len(TEXT), "opaque"), TEXT, step) == "size"
+
+
+def test_usual_part_sizes_are_tried():
+    data = bytes(17 << 20)
+    assert through(Digest(len(data), parts_etag(data, 8 << 20)), data, 1 << 20) == "parts"
+    assert through(Digest(len(data), parts_etag(data, 5 << 20)), data, 1 << 20) == "parts"
+
+
+# Names
+
+
+def tree_of(root):
+    """The folder as a bucket would list it."""
+
+    def listed(folder):
+        entries = list(os.scandir(folder)) if os.path.isdir(folder) else []
+        return [e.name for e in entries if e.is_dir()], {e.name: None for e in entries if e.is_file()}
+
+    return Tree(str(root), listed)
+
+
+def preset_patterns():
+    for path in sorted((ROOT / "config/presets").glob("*.yaml")):
+        for value in yaml.safe_load(path.read_text()).get("layout", {}).values():
+            for text in value if isinstance(value, list) else [value]:
+                if isinstance(text, str) and "{" in text and "/" in text:
+                    yield text
+
+
+def test_patterns_find_the_same_in_a_listing_and_on_the_disk(nsd, tmp_path):
+    import makebids
+
+    makebids.raw(tmp_path / "odd [root]*", subjects=("01", "02"), sessions=("a", "b"))
+    makebids.raw(tmp_path / "plain")
+    found = 0
+    for root in (nsd, tmp_path / "odd [root]*", tmp_path / "plain"):
+        for text in preset_patterns():
+            pattern = Pattern.parse(text).under(str(root))
+            on_disk = pattern.find()
+            assert pattern.find(tree_of(root)) == on_disk
+            assert pattern.find(Either(tree_of(root), Disk())) == on_disk
+            found += len(on_disk)
+    assert found > 100
+
+
+def test_a_listing_is_asked_for_no_more_than_the_way(nsd):
+    asked = []
+    tree = tree_of(nsd)
+    inner, tree.listed = tree.listed, lambda folder: asked.append(folder) or inner(folder)
+    text = "nsddata/ppdata/subj{subject}/func1pt8mm/roi/{roi}.nii.gz"
+    assert Pattern.parse(text).fill(subject="01").under(str(nsd)).find(tree)
+    way = ["", "nsddata", "nsddata/ppdata", "nsddata/ppdata/subj01", "nsddata/ppdata/subj01/func1pt8mm"]
+    assert asked == [os.path.join(nsd, *part.split("/"), "") for part in [*way, f"{way[-1]}/roi"]]
+
+
+def test_names_outside_of_the_root(nsd, tmp_path):
+    tree = tree_of(nsd)
+    inside = glob.glob(f"{nsd}/nsddata/experiments/nsd/*.mat")
+    assert len(inside) == 1 and tree.exists(inside[0])
+    for path in (str(tmp_path / "x"), f"{nsd}/../{nsd.name}/x", "relative/x"):
+        assert not tree.exists(path) and tree.glob(path) == []
+    (tmp_path / "x").write_text("")
+    both = Either(tree, Disk())
+    assert both.exists(str(tmp_path / "x")) and both.local(str(tmp_path / "x")) == str(tmp_path / "x")

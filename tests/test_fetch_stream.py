@@ -1,0 +1,261 @@
+"""From a bucket to arrays: by a download, and by streams that leave no run on the disk."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from itertools import count
+
+import makebids
+import numpy as np
+import pytest
+from conftest import PATIENCE, ROOT
+from flow import Flow
+
+sys.path.insert(0, str(ROOT / "rules"))
+
+pytest.importorskip("boto3", reason="boto3 is not installed; make .venv/ready installs it")
+pytest.importorskip("moto", reason="moto is not installed; make .venv/ready installs it")
+pytest.importorskip("snakemake", reason="Snakemake is not installed; make .venv/ready installs it")
+
+from s3server import cut, flip, serving, status
+
+NUMBERS = count()
+ARRAYS = ("general.fmri.npy", "general.meta.npy")
+SUBJECT = "cache/subj01"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def root(run, tmp_path_factory):
+    """Sessions 1 (12 runs) and 21 (14 runs, two of them at rest)."""
+    root = tmp_path_factory.mktemp("synth") / "nsd"
+    size = ["--dims", "9,10,8", "--volumes", "80"]
+    run("synthnsd", "--subjects", "1", "--sessions", "1,21", *size, "--seed", "5", "--decoys", "--quiet", root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def local(root, tmp_path_factory):
+    """The arrays by the way without a bucket."""
+    flow = Flow(tmp_path_factory.mktemp("local"), {"root": str(root), "sessions": [1, 21], "route": "direct"})
+    flow()
+    return flow
+
+
+@pytest.fixture
+def s3(server, root):
+    server.new_bucket(f"stream-{next(NUMBERS)}")
+    server.tree(root, "below/")
+    return server
+
+
+def remote(s3, **more):
+    return {"url": f"s3://{s3.bucket}/below", "endpoint": s3.endpoint, "anonymous": True, "pause": 0.01, **more}
+
+
+@pytest.fixture
+def flow(s3, tmp_path):
+    settings = {"root": str(tmp_path / "got"), "sessions": [1, 21], "route": "direct", "remote": remote(s3)}
+    return Flow(tmp_path, settings)
+
+
+def fetched(flow, **settings):
+    """The same as flow("fetch"), without Snakemake in front."""
+    flow.config["remote"] |= settings
+    command = [sys.executable, str(ROOT / "rules/fetch.py"), "--settings", "-", "--quiet"]
+    done = subprocess.run(command, input=json.dumps(flow.config), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def same_arrays(one, other):
+    return all(one.bytes(f"{SUBJECT}/{name}") == other.bytes(f"{SUBJECT}/{name}") for name in ARRAYS)
+
+
+def test_three_commands(flow, local, s3):
+    """Settings, `snakemake fetch`, `snakemake`. Before the fetch, the workflow says what to do."""
+    flow.fails(says=["nothing was fetched", "make fetch"])
+    flow("fetch")
+    rest = [name for name in s3.read() if "session21_run01" in name or "session21_run14" in name]
+    assert sorted(name.rsplit("/")[-1][:6] for name in rest) == ["design", "design"]
+    s3.log.clear()
+    flow()
+    assert not s3.log, "the workflow asks no bucket"
+    assert same_arrays(flow, local)
+    # what was fetched does without the bucket
+    assert flow.plan(remote={"url": None}) == []
+    missing = next(flow.path("got").rglob("timeseries_session01_run05.nii.gz"))
+    missing.unlink()
+    flow.fails(says=[missing.name, "in the bucket and not here", "make fetch"], options=["-n", "-F"])
+    flow.fails(says=["settings have changed"], options=["-n"], clean={"confounds": {"columns": "1-6"}})
+    flow("fetch")
+    assert missing.exists()
+
+
+class Watch(threading.Thread):
+    """The largest sizes of all files below some folders, as they come and go."""
+
+    def __init__(self, *folders):
+        super().__init__(daemon=True)
+        self.folders, self.seen, self.end = folders, {}, False
+
+    def run(self):
+        while not self.end:
+            for folder in self.folders:
+                for where, _, names in os.walk(folder):
+                    for name in names:
+                        try:
+                            size = os.stat(os.path.join(where, name)).st_size
+                        except OSError:
+                            continue
+                        path = os.path.join(where, name)
+                        self.seen[path] = max(size, self.seen.get(path, 0))
+            time.sleep(0.05)
+
+
+def test_streams_give_the_same_arrays_and_store_no_run(flow, local, s3, root, tmp_path, monkeypatch):
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setitem(__import__("flow").ENV, "TMPDIR", str(tmp_path / "tmp"))
+    fetched(flow, stream=True)
+    assert not [name for name in s3.read() if "timeseries_session" in name]
+    s3.log.clear()
+    watch = Watch(tmp_path / "got", tmp_path / "cache", tmp_path / "tmp")
+    watch.start()
+    flow()
+    watch.end = True
+    watch.join()
+    assert same_arrays(flow, local)
+    names = list(s3.read())
+    assert len(names) == 24 and all("timeseries_session" in name for name in names)
+    assert all(len(s3.gets(name)) == 1 for name in names), "each once"
+    runs = [path.stat().st_size for path in root.rglob("timeseries_session*")]
+    arrays = flow.path(f"{SUBJECT}/general.fmri.npy").stat().st_size
+    assert not [path for path in watch.seen if "timeseries_session" in path]
+    others = {path: size for path, size in watch.seen.items() if "general" not in path}
+    assert max(others.values()) < min(runs) and sum(watch.seen.values()) < sum(runs) + 3 * arrays
+
+    said = json.loads(flow.path(f"{SUBJECT}/general.json").read_text())
+    known = json.loads(local.path(f"{SUBJECT}/general.json").read_text())
+    assert [run["label"] for run in said["runs"]] == [run["label"] for run in known["runs"]]
+    first, other = said["runs"][0]["steps"][0], known["runs"][0]["steps"][0]
+    here, there = first["inputs"][0], other["inputs"][0]
+    assert here.pop("path") == f"s3://{s3.bucket}/below/{os.path.relpath(there.pop('path'), root)}"
+    assert here == there
+    assert flow.plan() == [], "all is done"
+
+
+def test_another_object_makes_the_arrays_anew(flow, s3, root):
+    flow.config |= {"sessions": 1, "runs": "1-2"}
+    fetched(flow, stream=True)
+    flow()
+    name = next(root.rglob("timeseries_session01_run02.nii.gz"))
+    other = next(root.rglob("timeseries_session01_run03.nii.gz"))
+    s3.put(f"below/{name.relative_to(root)}", other.read_bytes())
+    flow.fails(says="is another object by now; run fetch again", options=["-F"])
+    assert not flow.path(f"{SUBJECT}/general.fmri.npy").exists()
+    fetched(flow)
+    flow()
+    first, second = np.split(np.load(flow.path(f"{SUBJECT}/general.fmri.npy")), 2)
+    assert first.shape == second.shape
+
+
+def test_damage_on_the_way_leaves_no_arrays(flow, s3):
+    flow.config |= {"sessions": 1, "runs": "1-4"}
+    fetched(flow, stream=True)
+    for fault in (flip(-1), status(403, "AccessDenied")):
+        s3.faults("run03.nii.gz", fault)
+        flow.fails(says=["session01_run03.nii.gz", "could not bring it"])
+        assert not list(flow.path(SUBJECT).glob("*.npy"))
+    s3.faults("run03.nii.gz", cut(2000), status(503), cut(1))
+    flow()
+
+
+def test_settings_that_do_not_go_with_streams(flow):
+    flow.config |= {"sessions": 1, "runs": "1-2"}
+    fetched(flow, stream=True)
+    flow.fails(says="set route: direct", options=["-n"], route="packed")
+    rois = {"general": {"file": "nsdgeneral", "absent": "drop"}}
+    flow.fails(says="absent must be zero where runs are streamed", options=["-n"], rois=rois)
+
+
+def test_streams_of_bids_with_masks(server, tmp_path):
+    """fMRIPrep's masks: nifti2h5 reads the brain, applymask cuts."""
+    raw = tmp_path / "bids"
+    makebids.fmriprep(raw)
+    server.new_bucket(f"stream-{next(NUMBERS)}")
+    server.tree(raw, "below/")
+    layout = {"preset": "fmriprep"}
+    here = Flow(tmp_path / "here", {"root": str(raw), "route": "direct", "layout": layout})
+    there = Flow(tmp_path / "there", {**here.config, "root": str(tmp_path / "got"), "remote": remote(server)})
+    for flow in (here, there):
+        flow.folder.mkdir()
+    here()
+    fetched(there, stream=True)
+    there()
+    names = [path.relative_to(here.folder) for path in here.path("cache").rglob("*.npy")]
+    assert names and all(here.bytes(name) == there.bytes(name) for name in names)
+
+
+# nifti2h5 --reader
+
+
+@pytest.fixture
+def session(root):
+    return sorted(root.rglob("timeseries_session01_run0*.nii.gz"))
+
+
+@pytest.fixture
+def mask(root):
+    return next(root.rglob("roi/nsdgeneral.nii.gz"))
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("memory", [1, 384])
+def test_a_reader_brings_the_same(run, session, mask, tmp_path, threads, memory):
+    how = ["--mask", mask, "--threads", threads, "--memory", memory]
+    run("nifti2h5", *how, *session, tmp_path / "a.npys")
+    run("nifti2h5", *how, "--reader", "cat", *session, tmp_path / "b.npys")
+    assert (tmp_path / "a.npys").read_bytes() == (tmp_path / "b.npys").read_bytes()
+
+
+BAD = {
+    "fails at its end": ('cat "$0"; exit 3', "could not bring it (exit status 3)"),
+    "is killed": ('cat "$0"; kill -9 $$', "was ended by signal 9"),
+    "stops early": ('head -c 2000 "$0"', "end early"),
+    "brings nothing": ("true", "too short (0 bytes)"),
+    "fails in the middle": ('case $0 in *run05*) head -c 2000 "$0"; exit 1;; *) cat "$0";; esac', "exit status 1"),
+    "brings too much": ('cat "$0"; echo and some more', "followed by something else"),
+    "brings another grid": ('case $0 in *run05*) cat ${0%/*}/../../../../../*.none;; *) cat "$0";; esac', "run05"),
+}
+
+
+@pytest.mark.parametrize("why", BAD)
+def test_a_reader_that(run, session, mask, tmp_path, why):
+    script, says = BAD[why]
+    words = [option for word in ("sh", "-c", script) for option in ("--reader", word)]
+    run.fails("nifti2h5", "--mask", mask, *words, *session, tmp_path / "x.h5", says=says)
+    assert not (tmp_path / "x.h5").exists()
+
+
+def test_calls_of_a_reader_that_make_no_sense(run, session, mask, tmp_path):
+    run.fails("nifti2h5", "--reader", "cat", *session, tmp_path / "x.h5", status=2, says="--mask")
+    how = ["--mask", mask, "--reader"]
+    run.fails("nifti2h5", *how, "no-such-program", *session, tmp_path / "x.h5", says="cannot be started")
+    single = [mask, mask]
+    run.fails("nifti2h5", *how, "cat", *single, tmp_path / "x.h5", says="has a single volume")
+
+
+def test_a_reader_ends_with_nifti2h5(run, session, mask, tmp_path):
+    """One that hangs is ended when another run fails."""
+    script = f'case $0 in *run01*) cat "$0"; exit 1;; *) echo $$ >> {tmp_path}/pids; exec sleep 300;; esac'
+    words = [option for word in ("sh", "-c", script) for option in ("--reader", word)]
+    begun = time.monotonic()
+    run.fails("nifti2h5", "--threads", 3, "--mask", mask, *words, *session, tmp_path / "x.h5", says="run01")
+    assert time.monotonic() - begun < 30 * PATIENCE
