@@ -11,6 +11,7 @@ import os
 import shlex
 from functools import cache
 
+import asks
 import bids
 import command
 import layout

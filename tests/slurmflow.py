@@ -1,0 +1,94 @@
+"""What the tests on a real Slurm share: a dataset, a workflow whose jobs go through sbatch, and programs that misbehave."""
+
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+from conftest import BIN, PATIENCE, ROOT
+from flow import ENV, Done, Flow
+from slurmcluster import Cluster
+
+# As the demo's subject.
+DEMO = ("--subjects", "1", "--sessions", "1-3", "--dims", "24,28,22", "--seed", "1")
+GENERAL = "cache/subj01/general.fmri.npy"
+QUICK = ("--slurm-init-seconds-before-status-checks", "1")
+
+
+@dataclass
+class SlurmFlow(Flow):
+    """A flow whose jobs go through a cluster, with the project's profile."""
+
+    cluster: Cluster = None
+    profile: str = "slurm"
+    quick: tuple = QUICK
+    env: dict = field(init=False)
+
+    def __post_init__(self):
+        self.env = {name: value for name, value in self.cluster.env.items() if name in ENV or name in ("PATH", "SLURM_CONF")}
+
+    def command(self, *targets, options=(), **config):
+        profile = ["--workflow-profile", str(ROOT / "profiles" / self.profile), "-j20", *self.quick]
+        return super().command(*targets, options=[*profile, *options], **config)
+
+    def start(self, *targets, **how):
+        """A Snakemake in the background, in a session of its own; what it says is in the file `said`."""
+        with self.path("said").open("wb") as said:
+            return subprocess.Popen(
+                self.command(*targets, **how), stdout=said, stderr=said, env=self.env, start_new_session=True
+            )
+
+    def said(self):
+        return self.path("said").read_text(errors="replace")
+
+    def ended(self, child, seconds=240):
+        """The end of a Snakemake that `start` began."""
+        return Done(child.wait(seconds * PATIENCE), self.said())
+
+    def wait(self, ready, what, seconds=60):
+        end = time.monotonic() + seconds * PATIENCE
+        while not (found := ready()):
+            assert time.monotonic() < end, f"{what}\n{self.said()[-4000:]}\n{self.cluster.queue()}"
+            time.sleep(0.2)
+        return found
+
+    def running(self, session):
+        """The number of the job that packs the session, once its program is at work."""
+        if not self.path(f"at_work_{session:02d}").exists():
+            return None
+        found = [line.split() for line in self.cluster.queue("%i %T %k")]
+        return next((job for job, state, why in found if state == "RUNNING" and why.endswith(f"_{session:02d}")), None)
+
+    def temporaries(self):
+        return sorted(path.name for path in self.path("cache").rglob(".*.tmp"))
+
+    def programs_at_work(self):
+        """Command lines of our programs that run for this flow."""
+        lines = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+        return [line for line in lines if str(self.folder) in line and "nifti2h5" in line]
+
+
+def misbehaving(folder, mischief):
+    """Programs whose nifti2h5 does `mischief[session]` (shell) first, and a file at_work_SESSION in the folder before that.
+    `once COMMAND...` does it the first time only."""
+    programs = folder / "programs"
+    shutil.copytree(BIN, programs, symlinks=True)
+    (programs / "nifti2h5").rename(programs / "nifti2h5.real")
+    cases = "".join(f"*session_{session:02d}.h5) {what} ;;\n" for session, what in mischief.items())
+    (programs / "nifti2h5").write_text(f"""#!/bin/sh
+once() {{ mkdir {folder}/once_$name 2>/dev/null || return 0; "$@"; }}
+for last; do :; done
+name=$(basename "$last" .h5)
+touch {folder}/at_work_${{name#session_}}
+case $last in
+{cases}esac
+exec {programs}/nifti2h5.real "$@"
+""")
+    (programs / "nifti2h5").chmod(0o755)
+    return programs
+
+
+def sbatched(text):
+    """Numbers of the jobs that Snakemake says it handed in, arrays as NUMBER."""
+    return re.findall(r"SLURM jobid (\d+)|SLURM job ID (\d+)", text)
