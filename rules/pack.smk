@@ -14,7 +14,7 @@ rule pack:
         "../envs/boldmill.yaml"
     threads: config["threads"]["pack"]
     resources:
-        mem_mb=asks.memory(768, per_largest=2),
+        mem_mb=asks.memory(1024, per_largest=2),
         runtime=asks.minutes(10, per_gb=2),
     params:
         options=pack_options,

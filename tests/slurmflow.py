@@ -1,6 +1,6 @@
 """What the tests on a real Slurm share: a dataset, a workflow whose jobs go through sbatch, and programs that misbehave."""
 
-import re
+import os
 import shutil
 import subprocess
 import time
@@ -10,10 +10,10 @@ from conftest import BIN, PATIENCE, ROOT
 from flow import ENV, Done, Flow
 from slurmcluster import Cluster
 
-# As the demo's subject.
-DEMO = ("--subjects", "1", "--sessions", "1-3", "--dims", "24,28,22", "--seed", "1")
+# As the demo's subject, with one session more.
+DEMO = ("--subjects", "1", "--sessions", "1-4", "--dims", "24,28,22", "--seed", "1")
 GENERAL = "cache/subj01/general.fmri.npy"
-QUICK = ("--slurm-init-seconds-before-status-checks", "1")
+IMPATIENT = str(ROOT / "tests/impatient")
 
 
 @dataclass
@@ -22,14 +22,14 @@ class SlurmFlow(Flow):
 
     cluster: Cluster = None
     profile: str = "slurm"
-    quick: tuple = QUICK
     env: dict = field(init=False)
 
     def __post_init__(self):
-        self.env = {name: value for name, value in self.cluster.env.items() if name in ENV or name in ("PATH", "SLURM_CONF")}
+        wanted = {name: value for name, value in self.cluster.env.items() if name in ENV or name == "SLURM_CONF"}
+        self.env = wanted | {"PYTHONPATH": os.pathsep.join([IMPATIENT, wanted["PYTHONPATH"]])}
 
     def command(self, *targets, options=(), **config):
-        profile = ["--workflow-profile", str(ROOT / "profiles" / self.profile), "-j20", *self.quick]
+        profile = ["--workflow-profile", str(ROOT / "profiles" / self.profile), "-j20"]
         return super().command(*targets, options=[*profile, *options], **config)
 
     def start(self, *targets, **how):
@@ -53,9 +53,9 @@ class SlurmFlow(Flow):
             time.sleep(0.2)
         return found
 
-    def running(self, session):
+    def running(self, session, mark="at_work"):
         """The number of the job that packs the session, once its program is at work."""
-        if not self.path(f"at_work_{session:02d}").exists():
+        if not self.path(f"{mark}_{session:02d}").exists():
             return None
         found = [line.split() for line in self.cluster.queue("%i %T %k")]
         return next((job for job, state, why in found if state == "RUNNING" and why.endswith(f"_{session:02d}")), None)
@@ -71,13 +71,21 @@ class SlurmFlow(Flow):
 
 def misbehaving(folder, mischief):
     """Programs whose nifti2h5 does `mischief[session]` (shell) first, and a file at_work_SESSION in the folder before that.
-    `once COMMAND...` does it the first time only."""
+    `once COMMAND...` does it the first time only, `stop` stops nifti2h5 in the middle of its work while a file `stop` is there."""
     programs = folder / "programs"
     shutil.copytree(BIN, programs, symlinks=True)
     (programs / "nifti2h5").rename(programs / "nifti2h5.real")
     cases = "".join(f"*session_{session:02d}.h5) {what} ;;\n" for session, what in mischief.items())
     (programs / "nifti2h5").write_text(f"""#!/bin/sh
 once() {{ mkdir {folder}/once_$name 2>/dev/null || return 0; "$@"; }}
+stop() {{
+  while [ -e {folder}/stop ]; do
+    {programs}/nifti2h5.real "$@" & child=$!
+    until ls -A "${{last%/*}}" | grep -q "^.$name.h5.$child-.*tmp" || ! kill -0 $child; do :; done
+    kill -STOP $child && touch {folder}/stopped_${{name#session_}}
+    wait $child
+  done
+}}
 for last; do :; done
 name=$(basename "$last" .h5)
 touch {folder}/at_work_${{name#session_}}
@@ -87,8 +95,3 @@ exec {programs}/nifti2h5.real "$@"
 """)
     (programs / "nifti2h5").chmod(0o755)
     return programs
-
-
-def sbatched(text):
-    """Numbers of the jobs that Snakemake says it handed in, arrays as NUMBER."""
-    return re.findall(r"SLURM jobid (\d+)|SLURM job ID (\d+)", text)
