@@ -3,6 +3,8 @@ twice as much. docs/cluster.md has the measurements behind the figures."""
 
 import os
 
+STEP = 128
+
 
 def sizes(files):
     """Bytes of each of the files that are there; of a dry run's, some are not yet."""
@@ -10,11 +12,11 @@ def sizes(files):
 
 
 def memory(least, per_largest=0):
-    """`least` MB, and so many MB for each MB of the largest input."""
+    """`least` MB, and so many MB for each MB of the largest input; in steps of STEP, so that like sessions ask for the same."""
 
     def mem_mb(wildcards, input, attempt):
         largest = max(sizes(input), default=0) / 1e6
-        return round(least + per_largest * largest) * 2 ** (attempt - 1)
+        return round((least + per_largest * largest) / STEP) * STEP * 2 ** (attempt - 1)
 
     return mem_mb
 

@@ -3,7 +3,7 @@
     .venv/bin/python tests/slurmcluster.py sinfo            runs a command in the cluster, and stops the cluster
     .venv/bin/python tests/slurmcluster.py                  the same with a shell
 
-It needs Debian's slurm-wlm (which brings munge), and for accounting slurmdbd and mariadb-server; `make deps-slurm` installs them.
+`make deps-slurm` installs what it needs from Debian: Slurm and munge, for accounting slurmdbd and MariaDB.
 Neither systemd nor cgroups are needed, nor anything of the system's own configuration. All state is in one folder, all
 ports are free ones. The nodes n1 and n2 are this machine twice, and claim more processors and memory than it may have.
 `stop` ends the jobs, the daemons and whatever else was started below them.
