@@ -21,7 +21,7 @@ if config["route"] == "packed":
             "../envs/boldmill.yaml"
         threads: config["threads"]["arrays"]
         resources:
-            mem_mb=asks.memory(1024),
+            mem_mb=asks.memory(1280),
             runtime=asks.minutes(10, per_gb=2),
         params:
             cut=cut_options,
@@ -54,7 +54,7 @@ else:
             "../envs/boldmill.yaml"
         threads: config["threads"]["arrays"]
         resources:
-            mem_mb=asks.memory(1024),
+            mem_mb=asks.memory(1280),
             runtime=asks.minutes(10, per_gb=2),
         params:
             read=direct_options,

@@ -1,10 +1,12 @@
 """What takes longer on a real Slurm: `make slurm-check`."""
 
 import os
+import shlex
 
 import pytest
 import slurmcluster
 from conftest import ROOT
+from flow import Flow
 from slurmflow import GENERAL, SlurmFlow, misbehaving
 from test_slurm import ARRAYS, attempts, cluster, demo, local, results  # noqa: F401  fixtures
 
@@ -22,7 +24,10 @@ def test_a_job_that_truly_needs_the_time(cluster, demo, local, tmp_path):  # noq
 def test_a_node_that_fails(cluster, demo, local, tmp_path):  # noqa: F811
     """Slurm itself starts its jobs again on another."""
     flow = SlurmFlow(
-        tmp_path, {"root": str(demo)}, cluster=cluster, bin=misbehaving(tmp_path, {2: "once sleep 150", 3: "once sleep 150"})
+        tmp_path,
+        {"root": str(demo)},
+        cluster=cluster,
+        bin=misbehaving(tmp_path, {2: "once sleep 150", 3: "once sleep 150"}),
     )
     before = len(cluster.jobs())
     child = flow.start(GENERAL)
@@ -64,12 +69,23 @@ def test_a_cluster_without_accounting(demo, local, tmp_path):  # noqa: F811
         assert results(flow) == results(local) and not list(flow.path("logs/slurm").glob("efficiency*"))
 
 
+def test_more_sessions_than_an_array_holds(cluster, run, tmp_path):  # noqa: F811
+    small = ["--sessions", "1-30", "--runs", "1", "--dims", "8,8,8", "--volumes", "20"]
+    run("synthnsd", "--quiet", *small, tmp_path / "nsd")
+    config = {"root": str(tmp_path / "nsd"), "targets": ["packed"], "pack": {"volumes": 20}}
+    flow = SlurmFlow(tmp_path, config, cluster=cluster)
+    before = len(cluster.jobs())
+    assert len(flow(options=[*ARRAYS, "-j1000"]).jobs) == 30
+    assert len(list(flow.path("cache/subj01").glob("session_??.h5"))) == 30
+    assert sorted(int(job["JobID"].partition("_")[2]) for job in cluster.jobs()[before:]) == list(range(1, 31))
+
+
 def test_the_whole_workflow_in_one_job(cluster, demo, local, tmp_path):  # noqa: F811
     """No profile: one job, and Snakemake in it."""
     flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster)
-    words = [word for word in super(SlurmFlow, flow).command(GENERAL)]
+    words = Flow(tmp_path, flow.config).command(GENERAL)
     script = tmp_path / "job.sh"
-    script.write_text("#!/bin/sh\nexec " + " ".join(f"'{word}'" for word in words) + "\n")
+    script.write_text("#!/bin/sh\nexec " + " ".join(fshlex.quote(word) for word in words) + "\n")
     cluster.call("sbatch", "--wait", "--cpus-per-task=8", "--mem=8G", "--time=30", "-D", tmp_path, script)
     assert results(flow) == results(local)
 

@@ -184,7 +184,11 @@ class Cluster:
         self.daemon("mariadbd", "--no-defaults", *where, *small, "--innodb-lock-wait-timeout=900")
         ask = ["--no-defaults", f"--socket={sock}", "-u", "root", "-e"]
         self.until(lambda: self.says("mariadb", *ask, "select 1") is not None, "MariaDB does not start", 60)
-        self.call("mariadb", *ask, "create user mill@'127.0.0.1' identified by 'mill'; grant all on mill.* to mill@'127.0.0.1'")
+        self.call(
+            "mariadb",
+            *ask,
+            "create user mill@'127.0.0.1' identified by 'mill'; grant all on mill.* to mill@'127.0.0.1'",
+        )
         self.daemon("slurmdbd", "-D")
         self.until(lambda: self.says("sacctmgr", "-n", "list", "cluster") is not None, "slurmdbd does not start", 60)
         self.call("sacctmgr", "-i", "add", "cluster", "mill")
@@ -192,7 +196,13 @@ class Cluster:
     def daemon(self, name, *options):
         log = open(self.folder / f"run/{name}{len(self.children)}.said", "wb")
         child = subprocess.Popen(
-            [find(name), *options], env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
+            [find(name), *options],
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=self.folder,
+            start_new_session=True,
         )
         log.close()
         self.children.append((name, child))
@@ -202,12 +212,16 @@ class Cluster:
         while not ready():
             dead = [name for name, child in self.children if child.poll() is not None]
             if dead or time.monotonic() > end:
-                raise Unavailable(f"{', '.join(dead)} ended\n{self.logs()}" if dead else f"{otherwise}\n{self.logs()}")
+                raise Unavailable(
+                    f"{', '.join(dead)} ended\n{self.logs()}" if dead else f"{otherwise}\n{self.logs()}"
+                )
             time.sleep(0.1)
 
     def logs(self, lines=15):
         files = sorted([*self.folder.glob("*.log"), *self.folder.glob("run/*.said")])
-        return "\n".join(f"{path.name}:\n" + "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) for path in files)
+        return "\n".join(
+            f"{path.name}:\n" + "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) for path in files
+        )
 
     def idle(self):
         return (self.says("sinfo", "-h", "-N", "-o", "%t") or "").split() == ["idle", "idle"]
@@ -217,7 +231,12 @@ class Cluster:
     def call(self, name, *options):
         """What the command prints; it must succeed."""
         done = subprocess.run(
-            [find(name), *map(str, options)], env=self.env, cwd=self.folder, capture_output=True, text=True, check=False
+            [find(name), *map(str, options)],
+            env=self.env,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise Unavailable(f"{name} {' '.join(map(str, options))}: {done.stderr or done.stdout}")

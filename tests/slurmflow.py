@@ -58,7 +58,9 @@ class SlurmFlow(Flow):
         if not self.path(f"{mark}_{session:02d}").exists():
             return None
         found = [line.split() for line in self.cluster.queue("%i %T %k")]
-        return next((job for job, state, why in found if state == "RUNNING" and why.endswith(f"_{session:02d}")), None)
+        return next(
+            (job for job, state, why in found if state == "RUNNING" and why.endswith(f"_{session:02d}")), None
+        )
 
     def temporaries(self):
         return sorted(path.name for path in self.path("cache").rglob(".*.tmp"))

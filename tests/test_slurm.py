@@ -85,7 +85,7 @@ def test_killed_jobs_are_tried_again_with_more(cluster, demo, local, tmp_path):
         "02": [("TIMEOUT", 1.0, 1), ("COMPLETED", 2.0, 2)],
         "03": [("CANCELLED", 1.0, 1), ("COMPLETED", 2.0, 2)],
         "04": [("REQUEUED", 1.0, 1), ("COMPLETED", 1.0, 1)],
-        "general": [("COMPLETED", 1.0, 10)],
+        "general": [("COMPLETED", 1.2, 10)],
     }
 
 
@@ -113,5 +113,9 @@ def test_cancelled_and_interrupted_workflows_leave_nothing_and_go_on(cluster, de
         assert flow.ended(child).status != 0, flow.said()
         nothing_is_left(flow, cluster)
     flow.path("stop").unlink()
-    assert flow(GENERAL).jobs == [("arrays", "general.fmri.npy"), ("pack", "session_02.h5"), ("pack", "session_03.h5")]
+    assert flow(GENERAL).jobs == [
+        ("arrays", "general.fmri.npy"),
+        ("pack", "session_02.h5"),
+        ("pack", "session_03.h5"),
+    ]
     assert results(flow) == results(local)

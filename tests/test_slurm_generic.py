@@ -51,7 +51,7 @@ def test_jobs_through_a_command_of_ones_own(run, tmp_path):
     assert flow.bytes(GENERAL) == expected
     asked = [line.split()[:4] for line in (tmp_path / "queue/asked").read_text().splitlines()]
     assert sorted(asked) == [
-        ["arrays", "4", "1024", "10"],
+        ["arrays", "4", "1280", "10"],
         ["pack", "4", "1024", "10"],
         ["pack", "4", "1024", "10"],
         ["pack", "4", "2048", "20"],
@@ -70,7 +70,11 @@ UNKNOWN = "#!/bin/sh\nexit 1\n"
         ("slurm", {"sacct": "#!/bin/sh\necho COMPLETED\n"}, "success"),
         ("slurm", {"sacct": "#!/bin/sh\necho 'CANCELLED by 1000'\n"}, "failed"),
         ("slurm", {"sacct": "#!/bin/sh\necho OUT_OF_MEMORY\n"}, "failed"),
-        ("slurm", {"sacct": UNKNOWN, "scontrol": "#!/bin/sh\necho 'JobId=7 JobState=PENDING Reason=None'\n"}, "running"),
+        (
+            "slurm",
+            {"sacct": UNKNOWN, "scontrol": "#!/bin/sh\necho 'JobId=7 JobState=PENDING Reason=None'\n"},
+            "running",
+        ),
         ("slurm", {"sacct": UNKNOWN, "scontrol": UNKNOWN}, "failed"),
         ("pbs", {"qstat": PBS.format("Q", "")}, "running"),
         ("pbs", {"qstat": PBS.format("F", "0")}, "success"),
