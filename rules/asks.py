@@ -1,5 +1,5 @@
-"""What a job asks a cluster for: memory in MB and run time in minutes, from the sizes of its inputs. Each further attempt asks for
-twice as much. docs/cluster.md has the measurements behind the figures."""
+"""What a job asks a cluster for: memory in MB and run time in minutes, from the sizes of its inputs. Each further
+attempt asks for twice as much. docs/cluster.md has the measurements behind the figures."""
 
 import os
 
@@ -12,7 +12,7 @@ def sizes(files):
 
 
 def memory(least, per_largest=0):
-    """`least` MB, and so many MB for each MB of the largest input; in steps of STEP, so that like sessions ask for the same."""
+    """`least` MB, and so many MB for each MB of the largest input; in steps, so that like sessions ask for the same."""
 
     def mem_mb(wildcards, input, attempt):
         largest = max(sizes(input), default=0) / 1e6

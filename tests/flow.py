@@ -51,8 +51,9 @@ class Flow:
 
     def any(self, *targets, options=(), **config):
         command = self.command(*targets, options=options, **config)
+        pipe, limit = subprocess.PIPE, 180 * PATIENCE
         done = subprocess.run(
-            command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=180 * PATIENCE, env=self.env
+            command, check=False, stdout=pipe, stderr=subprocess.STDOUT, timeout=limit, env=self.env
         )
         return Done(done.returncode, done.stdout.decode(errors="replace"))
 

@@ -85,7 +85,7 @@ def test_the_whole_workflow_in_one_job(cluster, demo, local, tmp_path):  # noqa:
     flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster)
     words = Flow(tmp_path, flow.config).command(GENERAL)
     script = tmp_path / "job.sh"
-    script.write_text("#!/bin/sh\nexec " + " ".join(fshlex.quote(word) for word in words) + "\n")
+    script.write_text("#!/bin/sh\nexec " + shlex.join(words) + "\n")
     cluster.call("sbatch", "--wait", "--cpus-per-task=8", "--mem=8G", "--time=30", "-D", tmp_path, script)
     assert results(flow) == results(local)
 

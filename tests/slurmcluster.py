@@ -3,9 +3,9 @@
     .venv/bin/python tests/slurmcluster.py sinfo            runs a command in the cluster, and stops the cluster
     .venv/bin/python tests/slurmcluster.py                  the same with a shell
 
-`make deps-slurm` installs what it needs from Debian: Slurm and munge, for accounting slurmdbd and MariaDB.
-Neither systemd nor cgroups are needed, nor anything of the system's own configuration. All state is in one folder, all
-ports are free ones. The nodes n1 and n2 are this machine twice, and claim more processors and memory than it may have.
+`make deps-slurm` installs what it needs from Debian: Slurm and munge, for accounting slurmdbd and MariaDB. Neither
+systemd nor cgroups are needed, nor anything of the system's own configuration. All state is in one folder, all ports
+are free ones. The nodes n1 and n2 are this machine twice, and claim more processors and memory than it may have.
 `stop` ends the jobs, the daemons and whatever else was started below them.
 """
 
@@ -194,17 +194,9 @@ class Cluster:
         self.call("sacctmgr", "-i", "add", "cluster", "mill")
 
     def daemon(self, name, *options):
-        log = open(self.folder / f"run/{name}{len(self.children)}.said", "wb")
-        child = subprocess.Popen(
-            [find(name), *options],
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=self.folder,
-            start_new_session=True,
-        )
-        log.close()
+        with open(self.folder / f"run/{name}{len(self.children)}.said", "wb") as log:
+            how = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "start_new_session": True}
+            child = subprocess.Popen([find(name), *options], env=self.env, cwd=self.folder, **how)
         self.children.append((name, child))
 
     def until(self, ready, otherwise, seconds=30):

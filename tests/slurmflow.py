@@ -1,4 +1,4 @@
-"""What the tests on a real Slurm share: a dataset, a workflow whose jobs go through sbatch, and programs that misbehave."""
+"""What the tests on a real Slurm share: a dataset, a workflow whose jobs go through sbatch, bad programs."""
 
 import os
 import shutil
@@ -72,8 +72,8 @@ class SlurmFlow(Flow):
 
 
 def misbehaving(folder, mischief):
-    """Programs whose nifti2h5 does `mischief[session]` (shell) first, and a file at_work_SESSION in the folder before that.
-    `once COMMAND...` does it the first time only, `stop` stops nifti2h5 in the middle of its work while a file `stop` is there."""
+    """Programs whose nifti2h5 does `mischief[session]` (shell) first, and touches a file at_work_SESSION.
+    `once COMMAND...` does it the first time only, `stop` stops nifti2h5 amid its work while there is a file `stop`."""
     programs = folder / "programs"
     shutil.copytree(BIN, programs, symlinks=True)
     (programs / "nifti2h5").rename(programs / "nifti2h5.real")

@@ -67,7 +67,7 @@ def attempts(cluster, since):
 
 
 def test_killed_jobs_are_tried_again_with_more(cluster, demo, local, tmp_path):
-    """Session 1 needs more memory than it asked for, session 2 more time, session 3 is killed by its owner, and session 4
+    """Session 1 needs more memory than it asked for, session 2 more time, session 3 is killed by its owner, session 4
     is sent back to the queue."""
     eater = f"{sys.executable} -c 'import time; eaten = bytearray(b\"x\") * 1_100_000_000; time.sleep(8)'"
     once = "once sleep 150"

@@ -1,4 +1,5 @@
-"""Clusters with a command of their own for jobs: profiles/generic with a made-up queue, and what it takes for the state of a job."""
+"""Clusters with a command of their own for jobs: profiles/generic with a made-up queue, and what it takes for
+the state of a job."""
 
 import os
 import subprocess
@@ -59,7 +60,7 @@ def test_jobs_through_a_command_of_ones_own(run, tmp_path):
 
 
 QACCT = "#!/bin/sh\necho =====; echo 'jobnumber    7'; echo 'failed       {}    '; echo 'exit_status  {}'\n"
-PBS = "#!/bin/sh\ncase $1 in -x) shift ;; esac\n[ $2 = 7 ] && printf 'Job Id: 7.host\\n    job_state = {}\\n    Exit_status = {}\\n'\n"
+PBS = "#!/bin/sh\n[ $3 = 7 ] && printf 'Job Id: 7.host\\n    job_state = {}\\n    Exit_status = {}\\n'\n"
 TORQUE = "#!/bin/sh\n[ $1 = -x ] && exit 2\nprintf 'Job Id: 7\\n    job_state = {}\\n    exit_status = {}\\n'\n"
 UNKNOWN = "#!/bin/sh\nexit 1\n"
 
@@ -88,7 +89,7 @@ UNKNOWN = "#!/bin/sh\nexit 1\n"
     ],
 )
 def test_what_became_of_a_job(tmp_path, which, tools, answer):
-    """The answers of the schedulers are those that their manuals show; only Slurm has been asked itself (test_slurm.py)."""
+    """The answers of the schedulers are those that their manuals show; only Slurm has been asked itself."""
     commands(tmp_path / "tools", sleep="#!/bin/sh\n", **tools)
     env = ENV | {"PATH": f"{tmp_path}/tools{os.pathsep}{ENV['PATH']}"}
     assert subprocess.check_output([STATUS, which, "7"], env=env, text=True) == f"{answer}\n"

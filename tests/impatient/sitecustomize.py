@@ -1,4 +1,5 @@
-"""For tests: Snakemake looks at the queue every two seconds, where the plugin for Slurm would wait 10 s longer each time."""
+"""For tests: Snakemake looks at the queue every two seconds, where the plugin for Slurm would wait 10 s
+longer each time."""
 
 import asyncio
 
