@@ -12,7 +12,7 @@ def sizes(files):
 
 
 def memory(least, per_largest=0):
-    """`least` MB, and so many MB for each MB of the largest input; in steps, so that like sessions ask for the same."""
+    """`least` MB, and so many MB for each MB of the largest input; in steps, so that like sessions ask alike."""
 
     def mem_mb(wildcards, input, attempt):
         largest = max(sizes(input), default=0) / 1e6

@@ -73,7 +73,7 @@ class SlurmFlow(Flow):
 
 def misbehaving(folder, mischief):
     """Programs whose nifti2h5 does `mischief[session]` (shell) first, and touches a file at_work_SESSION.
-    `once COMMAND...` does it the first time only, `stop` stops nifti2h5 amid its work while there is a file `stop`."""
+    `once COMMAND...` does it the first time only, `stop` stops nifti2h5 at work while there is a file `stop`."""
     programs = folder / "programs"
     shutil.copytree(BIN, programs, symlinks=True)
     (programs / "nifti2h5").rename(programs / "nifti2h5.real")
