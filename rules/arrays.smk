@@ -21,8 +21,8 @@ if config["route"] == "packed":
             "../envs/boldmill.yaml"
         threads: config["threads"]["arrays"]
         resources:
-            mem_mb=lambda wildcards, attempt: 2048 * attempt,
-            runtime=lambda wildcards, attempt: 60 * attempt,
+            mem_mb=asks.memory(1280),
+            runtime=asks.minutes(10, per_gb=2),
         params:
             cut=cut_options,
             stages=clean_stages,
@@ -54,8 +54,8 @@ else:
             "../envs/boldmill.yaml"
         threads: config["threads"]["arrays"]
         resources:
-            mem_mb=lambda wildcards, attempt: 2048 * attempt,
-            runtime=lambda wildcards, attempt: 120 * attempt,
+            mem_mb=asks.memory(1280),
+            runtime=asks.minutes(10, per_gb=2),
         params:
             read=direct_options,
             streamed=streamed_runs,

@@ -9,7 +9,7 @@ $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(STATIC)
 .PHONY: unit check check-quick deps-check style format
 unit: $(UNIT_BIN) ## Build the unit tests
 
-deps-check: $(VENV)/train-ready
+deps-check: $(VENV)/train-ready deps-slurm
 	@rules/need.sh clang:clang
 
 check: deps-check ## Run all tests: style, gcc, clang, zlib-only and sanitizer builds, programs, oracles, workflow
@@ -17,6 +17,10 @@ check: deps-check ## Run all tests: style, gcc, clang, zlib-only and sanitizer b
 
 check-quick: $(VENV)/ready ## Run the tests of the release build alone
 	@$(VPY) tests/run.py --jobs $(JOBS) --quick $(CHECK)
+
+.PHONY: slurm-check
+slurm-check: all $(VENV)/ready deps-slurm ## Run all tests on a real Slurm, which is started for it
+	$(VPY) -m pytest -q -p no:cacheprovider tests/test_slurm.py tests/test_slurm_generic.py tests/slurm_long.py
 
 C_FILES := $(wildcard bin-src/*.[ch] lib/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/faults/*.[ch] tests/coverage/*.[ch] tests/analysis/*.h bench/*.[ch])
 format: $(VENV)/ready ## Format all sources

@@ -14,8 +14,8 @@ rule clean:
         "../envs/boldmill.yaml"
     threads: config["threads"]["arrays"]
     resources:
-        mem_mb=lambda wildcards, attempt: 2048 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=asks.memory(768),
+        runtime=asks.minutes(10, per_gb=2),
     params:
         stages=lambda wildcards: clean_stages(wildcards, config["clean"]["dtype"]),
         options=command.options(store=config["pack"]["store"]),

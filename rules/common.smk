@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 
+import asks
 import command
 import configuration
 import dataset

@@ -13,6 +13,14 @@ deps-build:
 	@rules/need.sh $(firstword $(CC)):$(notdir $(firstword $(CC))) pkg-config:pkg-config hdf5.pc:libhdf5-dev zlib.pc:zlib1g-dev jansson.pc:libjansson-dev \
 	  $(if $(filter no,$(ISAL)),,optional:libisal.pc:libisal-dev)
 
+# A real Slurm for tests (tests/slurmcluster.py). Where it cannot be had they are skipped; of the database, accounting alone.
+.PHONY: deps-slurm
+deps-slurm: ## Install Slurm for the tests of profiles/slurm
+	@PATH="$$PATH:/usr/sbin" rules/need.sh optional:munged:munge optional:slurmctld:slurmctld optional:slurmd:slurmd \
+	  optional:sbatch:slurm-client
+	@PATH="$$PATH:/usr/sbin" rules/need.sh optional:slurmdbd:slurmdbd optional:mariadbd:mariadb-server-core \
+	  optional:mariadb:mariadb-client-core
+
 deps-python:
 	@rules/need.sh python3:python3 venv:python3-venv
 

@@ -25,7 +25,8 @@ if [ "$(id -u)" != 0 ]; then
   if sudo -n true 2>/dev/null; then as_root='sudo -n'; else as_root=none; fi
 fi
 if [ "$as_root" != none ] && command -v apt-get >/dev/null 2>&1; then
-  [ -n "$missing" ] || [ ! -e build/.optional-tried ] || exit 0
+  tried="build/.tried$(printf %s "$optional" | tr ' ' -)"
+  [ -n "$missing" ] || [ ! -e "$tried" ] || exit 0
   echo "installing:$missing$optional"
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null 2>&1
   # shellcheck disable=SC2086  # lists of package names
@@ -35,7 +36,7 @@ if [ "$as_root" != none ] && command -v apt-get >/dev/null 2>&1; then
   # shellcheck disable=SC2086
   if [ -n "$optional" ]; then
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $optional >/dev/null 2>&1 ||
-      { mkdir -p build && touch build/.optional-tried && echo "note: could not install$optional; going on without"; }
+      { mkdir -p build && touch "$tried" && echo "note: could not install$optional; going on without"; }
   fi
   exit 0
 fi

@@ -14,8 +14,8 @@ rule pack:
         "../envs/boldmill.yaml"
     threads: config["threads"]["pack"]
     resources:
-        mem_mb=lambda wildcards, attempt: 1024 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=asks.memory(1024, per_largest=2),
+        runtime=asks.minutes(10, per_gb=2),
     params:
         options=pack_options,
         rows=design_rows,

@@ -13,8 +13,8 @@ rule shuffle:
         "../envs/boldmill.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1024 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=asks.memory(512),
+        runtime=asks.minutes(10),
     params:
         options=command.options(**config["shuffle"]),
         stem=f"{SUBJECT}/{{roi}}.shuffle.npy",
@@ -37,8 +37,8 @@ rule split:
         "../envs/boldmill.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1024 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=asks.memory(512),
+        runtime=asks.minutes(10),
     params:
         options=command.options(
             **config["shuffle"],

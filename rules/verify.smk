@@ -4,7 +4,7 @@ rule verify:
         f"{config['cache']}/log/verify.log",
     conda:
         "../envs/boldmill.yaml"
-    threads: workflow.cores
+    threads: workflow.resource_settings.cores or os.cpu_count() or 1
     params:
         cache=config["cache"],
     shell:

@@ -32,6 +32,7 @@ class Flow:
     config: dict = field(default_factory=dict)
     configfile: Path | None = None
     bin: Path = BIN
+    env: dict = field(default_factory=lambda: ENV)
 
     def command(self, *targets, options=(), **config):
         settings = {"bin": str(self.bin), **self.config, **config}
@@ -50,8 +51,9 @@ class Flow:
 
     def any(self, *targets, options=(), **config):
         command = self.command(*targets, options=options, **config)
+        pipe, limit = subprocess.PIPE, 180 * PATIENCE
         done = subprocess.run(
-            command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=180 * PATIENCE, env=ENV
+            command, check=False, stdout=pipe, stderr=subprocess.STDOUT, timeout=limit, env=self.env
         )
         return Done(done.returncode, done.stdout.decode(errors="replace"))
 

@@ -154,7 +154,8 @@ def main():
     ]
     programs = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("test_*.py"))
     package = [p for p in programs if p.startswith(("tests/test_python_", "tests/test_examples"))]
-    programs = [p for p in programs if p not in (*workflow, *package)]
+    slurm = ["tests/test_slurm.py", "tests/test_slurm_generic.py"]
+    programs = [p for p in programs if p not in (*workflow, *package, *slurm)]
     if built and wanted("pytest release"):
         pytest(count, "programs and oracles, release", programs)
     if built and wanted("python"):
@@ -162,6 +163,8 @@ def main():
     if not args.quick:
         if built and wanted("workflow"):
             pytest(count, "workflow", workflow)
+        if built and wanted("slurm"):
+            pytest(count, "jobs of a cluster", slurm)
         if built and wanted("faults"):
             faults(count)
         if wanted("zlib") and one(count, "build, zlib without ISA-L", [*make, "ISAL=no", "all", "unit"]):

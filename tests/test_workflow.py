@@ -83,7 +83,7 @@ def test_profiles_know_only_options_that_there_are():
     from snakemake.cli import get_argument_parser
 
     known = {action.dest for action in get_argument_parser()._actions}
-    for profile in ("default", "slurm"):
+    for profile in ("default", "slurm", "generic"):
         settings = yaml.safe_load((ROOT / f"profiles/{profile}/config.yaml").read_text())
         assert {key.replace("-", "_") for key in settings} <= known, profile
 

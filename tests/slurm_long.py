@@ -1,0 +1,99 @@
+"""What takes longer on a real Slurm: `make slurm-check`."""
+
+import os
+import shlex
+
+import pytest
+import slurmcluster
+from conftest import ROOT
+from flow import Flow
+from slurmflow import GENERAL, SlurmFlow, misbehaving
+from test_slurm import ARRAYS, attempts, cluster, demo, local, results  # noqa: F401  fixtures
+
+PACKED = [("pack", f"session_{session:02d}.h5") for session in (1, 2, 3, 4)]
+
+
+def test_a_job_that_truly_needs_the_time(cluster, demo, local, tmp_path):  # noqa: F811
+    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=misbehaving(tmp_path, {2: "sleep 100"}))
+    before = len(cluster.jobs())
+    flow(GENERAL, options=["--set-resources", "pack:runtime=attempt"])
+    assert attempts(cluster, before)["02"] == [("TIMEOUT", 1.0, 1), ("COMPLETED", 2.0, 2)]
+    assert results(flow) == results(local)
+
+
+def test_a_node_that_fails(cluster, demo, local, tmp_path):  # noqa: F811
+    """Slurm itself starts its jobs again on another."""
+    flow = SlurmFlow(
+        tmp_path,
+        {"root": str(demo)},
+        cluster=cluster,
+        bin=misbehaving(tmp_path, {2: "once sleep 150", 3: "once sleep 150"}),
+    )
+    before = len(cluster.jobs())
+    child = flow.start(GENERAL)
+    job = flow.wait(lambda: flow.running(2), "session 2 is not at work")
+    node = cluster.call("squeue", "-h", "-j", job, "-o", "%N").strip()
+    cluster.call("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    try:
+        flow.wait(lambda: len(cluster.jobs(columns="JobID,State", state="NODE_FAIL")) > 0, "no job has failed")
+    finally:
+        cluster.call("scontrol", "update", f"nodename={node}", "state=resume")
+    done = flow.ended(child, 400)
+    assert done.status == 0, done.text
+    assert [state for state, _, _ in attempts(cluster, before)["02"]] == ["NODE_FAIL", "COMPLETED"]
+    assert results(flow) == results(local) and flow.temporaries() == []
+
+
+@pytest.mark.parametrize("more", [[], ["--set-resources", "pack:mem_mb=2000*attempt", "pack:runtime=33"]])
+def test_sbatch_through_the_generic_profile(cluster, demo, local, tmp_path, more):  # noqa: F811
+    (tmp_path / "profiles").symlink_to(ROOT / "profiles")
+    programs = misbehaving(tmp_path, {2: "once sleep 150"})
+    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, profile="generic", bin=programs)
+    before = len(cluster.jobs())
+    child = flow.start(GENERAL, options=more)
+    flow.wait(flow.path("at_work_02").exists, "session 2 is not at work")
+    job = flow.wait(lambda: cluster.queue("%i")[0] if len(cluster.queue()) == 1 else None, "session 2 is not alone")
+    cluster.call("scancel", job)
+    done = flow.ended(child)
+    assert done.status == 0, done.text
+    assert results(flow) == results(local)
+    states = [job["State"].split()[0] for job in cluster.jobs()[before:]]
+    assert states.count("CANCELLED") == 1 and states.count("COMPLETED") == 5
+
+
+def test_a_cluster_without_accounting(demo, local, tmp_path):  # noqa: F811
+    with slurmcluster.Cluster(accounting=False) as plain:
+        flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=plain)
+        done = flow(GENERAL, options=ARRAYS)
+        assert done.jobs == [("arrays", "general.fmri.npy"), *PACKED]
+        assert results(flow) == results(local) and not list(flow.path("logs/slurm").glob("efficiency*"))
+
+
+def test_more_sessions_than_an_array_holds(cluster, run, tmp_path):  # noqa: F811
+    small = ["--sessions", "1-30", "--runs", "1", "--dims", "8,8,8", "--volumes", "20"]
+    run("synthnsd", "--quiet", *small, tmp_path / "nsd")
+    config = {"root": str(tmp_path / "nsd"), "targets": ["packed"], "pack": {"volumes": 20}}
+    flow = SlurmFlow(tmp_path, config, cluster=cluster)
+    before = len(cluster.jobs())
+    assert len(flow(options=[*ARRAYS, "-j1000"]).jobs) == 30
+    assert len(list(flow.path("cache/subj01").glob("session_??.h5"))) == 30
+    assert sorted(int(job["JobID"].partition("_")[2]) for job in cluster.jobs()[before:]) == list(range(1, 31))
+
+
+def test_the_whole_workflow_in_one_job(cluster, demo, local, tmp_path):  # noqa: F811
+    """No profile: one job, and Snakemake in it."""
+    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster)
+    words = Flow(tmp_path, flow.config).command(GENERAL)
+    script = tmp_path / "job.sh"
+    script.write_text("#!/bin/sh\nexec " + shlex.join(words) + "\n")
+    cluster.call("sbatch", "--wait", "--cpus-per-task=8", "--mem=8G", "--time=30", "-D", tmp_path, script)
+    assert results(flow) == results(local)
+
+
+def test_this_machine_is_left_as_it_was():
+    """Stopped clusters leave no process, no folder."""
+    made = slurmcluster.Cluster().start()
+    made.call("sbatch", "-D", made.folder, "--wrap", "sleep 1000")
+    made.stop()
+    assert made.strays() == [] and not made.folder.exists()
+    assert not [path for path in os.listdir("/tmp") if path == made.folder.name]

@@ -1,0 +1,99 @@
+"""What the tests on a real Slurm share: a dataset, a workflow whose jobs go through sbatch, bad programs."""
+
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+from conftest import BIN, PATIENCE, ROOT
+from flow import ENV, Done, Flow
+from slurmcluster import Cluster
+
+# As the demo's subject, with one session more.
+DEMO = ("--subjects", "1", "--sessions", "1-4", "--dims", "24,28,22", "--seed", "1")
+GENERAL = "cache/subj01/general.fmri.npy"
+IMPATIENT = str(ROOT / "tests/impatient")
+
+
+@dataclass
+class SlurmFlow(Flow):
+    """A flow whose jobs go through a cluster, with the project's profile."""
+
+    cluster: Cluster = None
+    profile: str = "slurm"
+    env: dict = field(init=False)
+
+    def __post_init__(self):
+        wanted = {name: value for name, value in self.cluster.env.items() if name in ENV or name == "SLURM_CONF"}
+        self.env = wanted | {"PYTHONPATH": os.pathsep.join([IMPATIENT, wanted["PYTHONPATH"]])}
+
+    def command(self, *targets, options=(), **config):
+        profile = ["--workflow-profile", str(ROOT / "profiles" / self.profile), "-j20"]
+        return super().command(*targets, options=[*profile, *options], **config)
+
+    def start(self, *targets, **how):
+        """A Snakemake in the background, in a session of its own; what it says is in the file `said`."""
+        with self.path("said").open("wb") as said:
+            return subprocess.Popen(
+                self.command(*targets, **how), stdout=said, stderr=said, env=self.env, start_new_session=True
+            )
+
+    def said(self):
+        return self.path("said").read_text(errors="replace")
+
+    def ended(self, child, seconds=240):
+        """The end of a Snakemake that `start` began."""
+        return Done(child.wait(seconds * PATIENCE), self.said())
+
+    def wait(self, ready, what, seconds=60):
+        end = time.monotonic() + seconds * PATIENCE
+        while not (found := ready()):
+            assert time.monotonic() < end, f"{what}\n{self.said()[-4000:]}\n{self.cluster.queue()}"
+            time.sleep(0.2)
+        return found
+
+    def running(self, session, mark="at_work"):
+        """The number of the job that packs the session, once its program is at work."""
+        if not self.path(f"{mark}_{session:02d}").exists():
+            return None
+        found = [line.split() for line in self.cluster.queue("%i %T %k")]
+        return next(
+            (job for job, state, why in found if state == "RUNNING" and why.endswith(f"_{session:02d}")), None
+        )
+
+    def temporaries(self):
+        return sorted(path.name for path in self.path("cache").rglob(".*.tmp"))
+
+    def programs_at_work(self):
+        """Command lines of our programs that run for this flow."""
+        lines = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+        return [line for line in lines if str(self.folder) in line and "nifti2h5" in line]
+
+
+def misbehaving(folder, mischief):
+    """Programs whose nifti2h5 does `mischief[session]` (shell) first, and touches a file at_work_SESSION.
+    `once COMMAND...` does it the first time only, `stop` stops nifti2h5 at work while there is a file `stop`."""
+    programs = folder / "programs"
+    shutil.copytree(BIN, programs, symlinks=True)
+    (programs / "nifti2h5").rename(programs / "nifti2h5.real")
+    cases = "".join(f"*session_{session:02d}.h5) {what} ;;\n" for session, what in mischief.items())
+    (programs / "nifti2h5").write_text(f"""#!/bin/sh
+once() {{ mkdir {folder}/once_$name 2>/dev/null || return 0; "$@"; }}
+stop() {{
+  while [ -e {folder}/stop ]; do
+    {programs}/nifti2h5.real "$@" & child=$!
+    until ls -A "${{last%/*}}" | grep -q "^.$name.h5.$child-.*tmp" || ! kill -0 $child; do :; done
+    kill -STOP $child && touch {folder}/stopped_${{name#session_}}
+    wait $child
+  done
+}}
+for last; do :; done
+name=$(basename "$last" .h5)
+touch {folder}/at_work_${{name#session_}}
+case $last in
+{cases}esac
+exec {programs}/nifti2h5.real "$@"
+""")
+    (programs / "nifti2h5").chmod(0o755)
+    return programs
