@@ -23,7 +23,7 @@ MAKEFLAGS += --no-builtin-rules
 include rules/deps.mk
 
 # ---- what to build ----
-PROGRAMS := nifti2h5 detrend denoise zscore hrfshift applymask concat shuffleidx synthnsd boldinfo
+PROGRAMS := nifti2h5 detrend denoise zscore hrfshift applymask concat shuffleidx synthnsd boldinfo boldqc
 LIB_SRC  := $(sort $(wildcard lib/core/*.c lib/ops/*.c lib/io/*.c lib/load/*.c))
 # Variants keep their objects apart: release in build/release and bin/, the others wholly in build/VARIANT.
 OUT      := $(BUILD)/$(VARIANT)$(if $(filter-out gcc cc,$(CC)),-$(notdir $(CC)))$(if $(filter no,$(ISAL)),-zlib)

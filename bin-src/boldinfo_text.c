@@ -305,6 +305,19 @@ static void print_arrays(const json_t *info)
     print_all_of_runs(runs);
 }
 
+static void print_quality(const json_t *info)
+{
+    const json_t *maps = json_object_get(info, "maps"), *carpet = json_object_get(info, "carpet");
+    const json_t *runs = json_object_get(info, "runs");
+    const size_t n = json_array_size(runs);
+
+    (void)printf("quality of %zu run%s, %lld time points x %lld voxels\n", n, info_plural((long long)n),
+                 info_item(json_object_get(carpet, "shape"), 0), info_item(json_object_get(maps, "shape"), 1));
+    info_line("files", "%s, %s", info_text(maps, "file"), info_text(carpet, "file"));
+    print_grid(json_object_get(info, "grid"));
+    print_all_of_runs(runs);
+}
+
 static void print_shuffle(const json_t *info)
 {
     const json_t *parts = json_object_get(info, "parts"), *part, *file;
@@ -358,6 +371,7 @@ static const struct {
     {"stream", print_series, true},
     {"arrays", print_arrays, true},
     {"shuffle", print_shuffle, true},
+    {"quality", print_quality, true},
     {"synthetic", print_synthetic, false},
     {"rows", print_rows, false},
     {"npy", print_npy, false},

@@ -41,6 +41,8 @@ ROOT = checked(layout.plain_root, config["root"])
 SUBJECT = f"{config['cache']}/{config['layout']['folder']}"
 LOG = f"{config['cache']}/log/{config['layout']['folder']}"
 BENCHMARK = f"{config['cache']}/benchmark/{config['layout']['folder']}"
+# What boldqc measures, for the report.
+QUALITY = f"{config['cache']}/quality/{config['layout']['folder']}"
 # Arrays without designs have no rows of metadata.
 META = [f"{SUBJECT}/{{roi}}.meta.npy"] if config["layout"]["designs"] else []
 ROWS = META or f"{SUBJECT}/{{roi}}.json"
@@ -48,11 +50,6 @@ ROWS = META or f"{SUBJECT}/{{roi}}.json"
 FETCH = os.path.join(workflow.basedir, "rules", "fetch.py")
 BIN = os.path.abspath(config["bin"] or os.path.join(workflow.basedir, "bin"))
 shell.prefix("set -euo pipefail; PATH={}:$PATH; ".format(shlex.quote(BIN).replace("{", "{{").replace("}", "}}")))
-
-
-onstart:
-    if not os.path.exists(os.path.join(BIN, "nifti2h5")):
-        raise WorkflowError(f"{BIN}: the programs are not there; run make, or correct bin in the configuration")
 
 
 wildcard_constraints:

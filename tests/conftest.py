@@ -30,7 +30,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A sanitizer build or valgrind is slower; the factor stretches every time limit.
 PATIENCE = float(os.environ.get("BOLDMILL_TEST_PATIENCE", "1"))
 PROGRAMS = ("nifti2h5", "detrend", "denoise", "zscore", "hrfshift", "applymask", "concat")
-PROGRAMS += ("shuffleidx", "synthnsd", "boldinfo")
+PROGRAMS += ("shuffleidx", "synthnsd", "boldinfo", "boldqc")
 SANITIZERS = re.compile(r"ERROR: \w+Sanitizer|runtime error: |WARNING: ThreadSanitizer|ERROR SUMMARY: [1-9]")
 
 

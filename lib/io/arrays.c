@@ -1,10 +1,10 @@
 #include "io/arrays.h"
 
+#include "io/bundle.h"
 #include "io/bytes.h"
 #include "io/commit.h"
 #include "io/npy.h"
 #include "io/runjson.h"
-#include "io/sealed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,23 +132,6 @@ static int arrays_end_run(struct bm_sink *sink, const struct bm_run *run, struct
     return 0;
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
-/* An entry that describes an array file. */
-static json_t *describe(const char *path, json_t *dtype, json_t *shape, uint32_t crc)
-{
-    char hex[16];
-
-    (void)snprintf(hex, sizeof hex, "%08x", (unsigned)crc);
-    return json_pack("{s:o,s:o,s:o,s:s}", "file", bm_runjson_text(base_name(path)), "dtype", dtype, "shape", shape,
-                     "crc32", hex);
-}
-
 /* Puts the header in front of the data, now that the number of rows is known. */
 static int put_header(struct writer *w, json_t **entry, struct bm_error *err)
 {
@@ -161,25 +144,11 @@ static int put_header(struct writer *w, json_t **entry, struct bm_error *err)
     if (!status)
         status = bm_commit_write_at(w->fmri, header.data, header.size, 0, err);
     if (!status)
-        *entry = describe(w->fmri_path, json_string(bm_dtype_name(w->dtype)),
+        *entry = bm_bundle_entry(w->fmri_path, json_string(bm_dtype_name(w->dtype)),
                           json_pack("[I,I]", (json_int_t)shape[0], (json_int_t)shape[1]),
                           bm_crc32_join(bm_crc32(0, header.data, header.size), w->crc, bytes));
     bm_buf_free(&header);
     return status;
-}
-
-/* Writes an open commit's whole content. */
-static int write_file(const char *path, const struct bm_buf *parts, size_t n, struct bm_commit **out,
-                      struct bm_error *err)
-{
-    *out = bm_commit_open(path, err);
-    for (size_t i = 0; i < n && *out; i++) {
-        if (bm_commit_write(*out, parts[i].data, parts[i].size, err)) {
-            bm_commit_drop(*out);
-            *out = NULL;
-        }
-    }
-    return *out ? 0 : -1;
 }
 
 static int write_meta(struct writer *w, struct bm_commit **out, json_t **entry, struct bm_error *err)
@@ -195,11 +164,11 @@ static int write_meta(struct writer *w, struct bm_commit **out, json_t **entry, 
     (void)bm_meta_descr(w->first.meta.history, descr, sizeof descr);
     status = bm_npy_format_header(&parts[0], descr, true, 1, &w->nrows, 64, err);
     if (!status)
-        status = write_file(w->meta_path, parts, 2, out, err);
+        status = bm_bundle_write(w->meta_path, parts, 2, out, err);
     if (!status) {
         uint32_t crc = bm_crc32(bm_crc32(0, parts[0].data, parts[0].size), w->meta.data, w->meta.size);
 
-        *entry = describe(w->meta_path, json_string(descr), json_pack("[I]", (json_int_t)w->nrows), crc);
+        *entry = bm_bundle_entry(w->meta_path, json_string(descr), json_pack("[I]", (json_int_t)w->nrows), crc);
         (void)json_object_set_new(*entry, "history", json_integer((json_int_t)w->first.meta.history));
     }
     bm_buf_free(&parts[0]);
@@ -218,33 +187,16 @@ static json_t *voxel_list(const struct bm_run *run)
 static int write_json(struct writer *w, json_t *fmri, json_t *meta, struct bm_commit **out, struct bm_error *err)
 {
     json_t *runs = w->runs, *sessions = w->sessions;
-    struct bm_buf part = {0};
-    char *text;
-    int status;
 
     w->runs = w->sessions = NULL;
-    text = bm_sealed_text(json_pack("{s:s,s:i,s:o,s:o,s:i,s:{s:o,s:o},s:f,s:o,s:o,s:o,s:o}", "boldmill", "arrays",
-                                    "schema", BM_SCHEMA, "fmri", fmri, "meta", meta, "subject", w->first.subject,
-                                    "grid", "dims", bm_runjson_grid_dims(&w->first.grid), "affine",
-                                    bm_runjson_grid_affine(&w->first.grid), "tr", w->first.tr, "categories",
-                                    bm_runjson_categories(&w->first), "sessions", sessions, "runs", runs, "voxels",
-                                    voxel_list(&w->first)),
-                          err);
-    if (!text)
-        return -1;
-    part.data = text;
-    part.size = strlen(text);
-    status = write_file(w->json_path, &part, 1, out, err);
-    free(text);
-    return status;
-}
-
-static int done(struct bm_commit **c, struct bm_error *err)
-{
-    struct bm_commit *commit = *c;
-
-    *c = NULL;
-    return commit ? bm_commit_done(commit, err) : 0;
+    return bm_bundle_json(
+        w->json_path,
+        json_pack("{s:s,s:i,s:o,s:o,s:i,s:{s:o,s:o},s:f,s:o,s:o,s:o,s:o}", "boldmill", "arrays", "schema", BM_SCHEMA,
+                  "fmri", fmri, "meta", meta, "subject", w->first.subject, "grid", "dims",
+                  bm_runjson_grid_dims(&w->first.grid), "affine", bm_runjson_grid_affine(&w->first.grid), "tr",
+                  w->first.tr, "categories", bm_runjson_categories(&w->first), "sessions", sessions, "runs", runs,
+                  "voxels", voxel_list(&w->first)),
+        out, err);
 }
 
 /* Everything is complete in temporaries before the first gets its name; the data, which others wait for, come last.
@@ -262,7 +214,7 @@ static int arrays_finish(struct bm_sink *sink, struct bm_error *err)
                      write_json(w, fmri_entry, meta_entry, &json, err)
                  ? -1
                  : 0;
-    if (!status && (done(&meta, err) || done(&json, err) || done(&w->fmri, err)))
+    if (!status && (bm_bundle_done(&meta, err) || bm_bundle_done(&json, err) || bm_bundle_done(&w->fmri, err)))
         status = -1;
     if (!status && !w->first.meta.history)
         (void)remove(w->meta_path); /* of an earlier array with metadata: it does not belong to this one */

@@ -79,6 +79,14 @@ static int check_arrays(const char *path, const json_t *info, struct bm_error *e
     return json_is_null(meta) ? 0 : check_file(path, meta, file_crc, err);
 }
 
+static int check_quality(const char *path, const json_t *info, struct bm_error *err)
+{
+    return check_file(path, json_object_get(info, "maps"), file_crc, err) ||
+                   check_file(path, json_object_get(info, "carpet"), file_crc, err)
+               ? -1
+               : 0;
+}
+
 static int check_indices(const char *path, const json_t *info, struct bm_error *err)
 {
     const json_t *part, *file;
@@ -173,14 +181,18 @@ static json_t *sidecar_json(json_t *info)
 static int finish_own(const char *path, json_t *info, const char *kind, const struct bm_describe_how *how,
                       struct bm_error *err)
 {
-    const bool arrays = !strcmp(kind, "arrays");
+    const bool arrays = !strcmp(kind, "arrays"), quality = !strcmp(kind, "quality");
+    const char *data = quality ? "maps" : "fmri";
 
-    if (arrays && (!json_is_object(json_object_get(info, "fmri")) || !json_is_array(json_object_get(info, "runs"))))
-        return bm_fail(err, BM_EDATA, "%s: lacks what describes arrays (fmri, runs); build it again", path);
+    if ((arrays || quality) &&
+        (!json_is_object(json_object_get(info, data)) || !json_is_array(json_object_get(info, "runs"))))
+        return bm_fail(err, BM_EDATA, "%s: lacks what describes it (%s, runs); build it again", path, data);
     (void)json_object_set_new(info, "kind", json_string(kind));
     if (how->verify && !strcmp(kind, "shuffle") && check_indices(path, info, err))
         return -1;
     if (how->verify && arrays && check_arrays(path, info, err))
+        return -1;
+    if (how->verify && quality && check_quality(path, info, err))
         return -1;
     return how->values && arrays ? add_values(path, info, err) : 0;
 }
@@ -189,7 +201,8 @@ static json_t *describe(const char *path, json_t *info, const struct bm_describe
 {
     const char *kind = json_string_value(json_object_get(info, "boldmill"));
 
-    if (kind && (!strcmp(kind, "arrays") || !strcmp(kind, "shuffle") || !strcmp(kind, "synthetic")))
+    if (kind && (!strcmp(kind, "arrays") || !strcmp(kind, "shuffle") || !strcmp(kind, "quality") ||
+                 !strcmp(kind, "synthetic")))
         return finish_own(path, info, kind, how, err) ? NULL : json_incref(info);
     if (is_sidecar(path, info))
         return sidecar_json(info);

@@ -1,0 +1,59 @@
+#include "io/bundle.h"
+
+#include "io/runjson.h"
+#include "io/sealed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+json_t *bm_bundle_entry(const char *path, json_t *dtype, json_t *shape, uint32_t crc)
+{
+    char hex[16];
+
+    (void)snprintf(hex, sizeof hex, "%08x", (unsigned)crc);
+    return json_pack("{s:o,s:o,s:o,s:s}", "file", bm_runjson_text(base_name(path)), "dtype", dtype, "shape", shape,
+                     "crc32", hex);
+}
+
+int bm_bundle_write(const char *path, const struct bm_buf *parts, size_t n, struct bm_commit **out,
+                    struct bm_error *err)
+{
+    *out = bm_commit_open(path, err);
+    for (size_t i = 0; i < n && *out; i++) {
+        if (bm_commit_write(*out, parts[i].data, parts[i].size, err)) {
+            bm_commit_drop(*out);
+            *out = NULL;
+        }
+    }
+    return *out ? 0 : -1;
+}
+
+int bm_bundle_json(const char *path, json_t *object, struct bm_commit **out, struct bm_error *err)
+{
+    char *text = bm_sealed_text(object, err);
+    struct bm_buf part = {.data = text};
+    int status;
+
+    if (!text)
+        return -1;
+    part.size = strlen(text);
+    status = bm_bundle_write(path, &part, 1, out, err);
+    free(text);
+    return status;
+}
+
+int bm_bundle_done(struct bm_commit **c, struct bm_error *err)
+{
+    struct bm_commit *commit = *c;
+
+    *c = NULL;
+    return commit ? bm_commit_done(commit, err) : 0;
+}

@@ -1,0 +1,148 @@
+"""How far the workflow is, in what people count (sessions, ROI arrays), and when it will end.
+
+A handler on Snakemake's own logger hears which jobs start and end, whoever runs them (this machine, Slurm), and says
+a line now and then. Only the process that was called has it: jobs do not run hooks.
+"""
+
+import logging
+import sys
+import time
+
+# What people call the result of a job; other rules are counted under their own names.
+NAMES = {"pack": "sessions", "arrays": "ROI arrays", "clean": "cleaned sessions", "quality": "sessions measured"}
+EVERY = 10  # seconds between two lines; 2 on a terminal
+EVERY_TERMINAL = 2
+LEAST = 0.05  # of a running job that is always thought to be left
+# Of what Snakemake tells of a job: what it is, and what it makes. All is in its log file.
+SHOWN = ("    output:", "    threads:")
+
+
+def duration(seconds):
+    """35 s, 14 min, 3.4 h"""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+class Job:
+    def __init__(self, rule, work):
+        self.rule, self.work = rule, work
+        self.started = self.ended = None
+
+
+class Progress:
+    """jobs: {id: Job}; a job's work is in any unit, the same for all."""
+
+    def __init__(self, jobs, now=time.time):
+        self.jobs, self.now = jobs, now
+        self.begin = now()
+        self.slots = 1  # jobs that have been under way at once
+
+    def start(self, ids):
+        for job in (self.jobs[key] for key in ids if key in self.jobs):
+            job.started = self.now()
+        self.slots = max(self.slots, len(self.running()))
+
+    def end(self, key):
+        job = self.jobs.get(key)
+        if job:
+            job.started = self.begin if job.started is None else job.started
+            job.ended = self.now()
+
+    def running(self):
+        return [job for job in self.jobs.values() if job.started is not None and job.ended is None]
+
+    def done(self):
+        return [job for job in self.jobs.values() if job.ended is not None]
+
+    def left(self):
+        """Seconds to go, or None before anything has ended: the work left at the rate of what has ended."""
+        took = sum(job.ended - job.started for job in self.done())
+        if not took:
+            return None
+        rate = sum(job.work for job in self.done()) / took
+        begun = [max(job.work - rate * (self.now() - job.started), LEAST * job.work) for job in self.running()]
+        waiting = [job.work for job in self.jobs.values() if job.started is None]
+        at_once = min(self.slots, len(begun) + len(waiting))
+        return max(sum(begun + waiting) / at_once, *begun, *waiting) / rate if at_once else 0
+
+    def counts(self):
+        """[(name, done, of all)] in the order of the rules' first jobs, the best-known names first."""
+        rules = sorted({job.rule for job in self.jobs.values()}, key=lambda rule: (rule not in NAMES, rule))
+        rules.sort(key=lambda rule: list(NAMES).index(rule) if rule in NAMES else len(NAMES))
+        every = {rule: [job for job in self.jobs.values() if job.rule == rule] for rule in rules}
+        return [
+            (NAMES.get(rule, rule), sum(job.ended is not None for job in of), len(of)) for rule, of in every.items()
+        ]
+
+    def line(self):
+        parts = ", ".join(f"{done} of {total} {name}" for name, done, total in self.counts())
+        left = self.left()
+        took = duration(self.now() - self.begin)
+        if not left:
+            return f"boldmill: {parts}; {took}"
+        end = time.strftime("%H:%M", time.localtime(self.now() + left))
+        return f"boldmill: {parts}; {took}, about {duration(left)} to go (until {end})"
+
+
+class Teller(logging.Handler):
+    """Hears Snakemake's events and says lines."""
+
+    def __init__(self, progress, say, every):
+        super().__init__()
+        self.progress, self.say, self.every = progress, say, every
+        self.last = -every  # when a line was said
+
+    def emit(self, record):
+        event = getattr(getattr(record, "event", None), "value", None)
+        try:
+            if event == "job_started":
+                self.progress.start(record.jobs if isinstance(record.jobs, list) else [record.jobs])
+            elif event == "job_finished":
+                self.progress.end(record.job_id)
+                self.tell()
+        except Exception:
+            self.handleError(record)
+
+    def tell(self):
+        now = time.monotonic()
+        if now - self.last >= self.every or len(self.progress.done()) == len(self.progress.jobs):
+            self.last = now
+            self.say(self.progress.line())
+
+
+class Short(logging.Formatter):
+    """Of the jobs that begin the lines that people look for; all else as it is."""
+
+    def __init__(self, whole):
+        super().__init__()
+        self.whole = whole
+
+    def format(self, record):
+        text = self.whole.format(record)
+        if getattr(getattr(record, "event", None), "value", None) != "job_info" or not isinstance(text, str):
+            return text
+        return "\n".join(line for line in text.splitlines() if line.startswith(SHOWN) or line[:4] != "    ")
+
+
+def not_noise(record):
+    """Not the lines that ours stand for."""
+    return getattr(getattr(record, "event", None), "value", None) not in ("progress", "job_finished")
+
+
+def shorten(logger):
+    """Less noise on the terminal; Snakemake's log file keeps every word."""
+    for handler in logger.handlers:
+        if handler.get_name() == "DefaultStreamHandler" and handler.formatter:
+            handler.setFormatter(Short(handler.formatter))
+            handler.addFilter(not_noise)
+
+
+def watch(logger, jobs, verbose):
+    """Begins to tell of these jobs; the Progress."""
+    progress = Progress(jobs)
+    if not verbose:
+        shorten(logger)
+    if jobs:
+        logger.addHandler(Teller(progress, logger.info, EVERY_TERMINAL if sys.stderr.isatty() else EVERY))
+    return progress
