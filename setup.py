@@ -39,6 +39,7 @@ WORKFLOW = (
     "config/**/*.yaml",
     "rules/*.smk",
     "rules/*.py",
+    "rules/*.css",
     "envs/*.yaml",
     "profiles/*/*.yaml",
 )

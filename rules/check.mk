@@ -9,7 +9,7 @@ $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(STATIC)
 .PHONY: unit check check-quick deps-check style format
 unit: $(UNIT_BIN) ## Build the unit tests
 
-deps-check: $(VENV)/train-ready deps-slurm
+deps-check: $(VENV)/train-ready deps-slurm deps-browser
 	@rules/need.sh clang:clang
 
 check: deps-check ## Run all tests: style, gcc, clang, zlib-only and sanitizer builds, programs, oracles, workflow

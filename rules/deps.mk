@@ -29,6 +29,11 @@ $(VENV)/ready: requirements.txt | deps-python
 	$(VPY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
+# A browser looks at the report in a test; without it that test is skipped.
+.PHONY: deps-browser
+deps-browser:
+	@rules/need.sh optional:chromium:chromium
+
 # torch is large: only what trains, and its tests, need it.
 $(VENV)/train-ready: requirements-train.txt $(VENV)/ready
 	$(VPY) -m pip install --quiet --disable-pip-version-check -r requirements-train.txt

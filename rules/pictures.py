@@ -17,7 +17,7 @@ SLICES = 9
 # Matplotlib's viridis at nine places, and greys: what the field's pictures look like.
 ANCHORS = {
     "viridis": ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"],
-    "grey": ["000000", "ffffff"],
+    "grey": ["000000", "ececec"],
 }
 SHADES = {"viridis": 48, "grey": 48}
 WHITE = np.array([[255, 255, 255]], np.uint8)

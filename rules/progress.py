@@ -15,6 +15,7 @@ EVERY_TERMINAL = 2
 LEAST = 0.05  # of a running job that is always thought to be left
 # Of what Snakemake tells of a job: what it is, and what it makes. All is in its log file.
 SHOWN = ("    output:", "    threads:")
+SCHEDULER = ("Select jobs to execute", "Execute ")
 
 
 def duration(seconds):
@@ -44,10 +45,12 @@ class Progress:
         self.slots = max(self.slots, len(self.running()))
 
     def end(self, key):
+        """Whether it is one of these jobs."""
         job = self.jobs.get(key)
         if job:
             job.started = self.begin if job.started is None else job.started
             job.ended = self.now()
+        return job is not None
 
     def running(self):
         return [job for job in self.jobs.values() if job.started is not None and job.ended is None]
@@ -81,8 +84,8 @@ class Progress:
         took = duration(self.now() - self.begin)
         if not left:
             return f"boldmill: {parts}; {took}"
-        end = time.strftime("%H:%M", time.localtime(self.now() + left))
-        return f"boldmill: {parts}; {took}, about {duration(left)} to go (until {end})"
+        until = time.strftime(" (until %H:%M)", time.localtime(self.now() + left)) if left >= 90 else ""
+        return f"boldmill: {parts}; {took}, about {duration(left)} to go{until}"
 
 
 class Teller(logging.Handler):
@@ -98,8 +101,7 @@ class Teller(logging.Handler):
         try:
             if event == "job_started":
                 self.progress.start(record.jobs if isinstance(record.jobs, list) else [record.jobs])
-            elif event == "job_finished":
-                self.progress.end(record.job_id)
+            elif event == "job_finished" and self.progress.end(record.job_id):
                 self.tell()
         except Exception:
             self.handleError(record)
@@ -126,8 +128,9 @@ class Short(logging.Formatter):
 
 
 def not_noise(record):
-    """Not the lines that ours stand for."""
-    return getattr(getattr(record, "event", None), "value", None) not in ("progress", "job_finished")
+    """Not the lines that ours stand for, and not what the scheduler says to itself."""
+    event = getattr(getattr(record, "event", None), "value", None)
+    return event not in ("progress", "job_finished") and not str(record.msg).startswith(SCHEDULER)
 
 
 def shorten(logger):

@@ -74,37 +74,28 @@ class Session:
 
 
 def limits_of(sessions):
-    """Ends of the axes, common to all sessions: what all but two time points in a thousand stay within."""
+    """(low, high) of the axes, common to all sessions: what all but two time points in a thousand stay within."""
 
-    def high(courses):
-        values = np.abs(np.concatenate(courses))
+    def ends(name):
+        values = np.concatenate([course for session in sessions for course in getattr(session, name)])
         values = values[np.isfinite(values)]
-        return max(float(np.percentile(values, 99.8)), 1e-6) if values.size else 1.0
+        return np.percentile(values, (0.2, 99.8)).tolist() if values.size else [0.0, 1.0]
 
-    return [high([course for s in sessions for course in each(s)]) for each in (swings, jumps, moves)]
-
-
-def swings(session):
-    return session.swing
-
-
-def jumps(session):
-    return session.jumps
-
-
-def moves(session):
-    return session.moved
+    swing = max(map(abs, ends("swing")))
+    jump = ends("jumps")
+    return (-swing, swing), (min(jump[0], 0.9 * jump[1]), jump[1]), (0.0, ends("moved")[1])
 
 
 def strips(session, limits):
     """Global signal, DVARS and displacement over time."""
     axis, (swing, jump, moved) = session.axis, limits
-    drawn = pictures.strip(axis, session.swing, -swing, swing, pictures.mean)
-    yield row("Global signal", drawn, f"±{swing:.2g} % of the run’s mean")
-    yield row("DVARS", pictures.strip(axis, session.jumps, 0, jump, pictures.peak), f"0 to {jump:.2g} %", "dvars")
+    drawn = pictures.strip(axis, session.swing, *swing, pictures.mean)
+    yield row("Global signal", drawn, f"±{swing[1]:.2g} % of the run’s mean")
+    drawn = pictures.strip(axis, session.jumps, *jump, pictures.peak)
+    yield row("DVARS", drawn, f"{jump[0]:.3g} to {jump[1]:.3g} %", "dvars")
     if session.has_motion:
-        drawn = pictures.strip(axis, session.moved, 0, moved, pictures.peak)
-        yield row("Displacement", drawn, f"0 to {moved:.2g} mm", "fd")
+        drawn = pictures.strip(axis, session.moved, *moved, pictures.peak)
+        yield row("Displacement", drawn, f"0 to {moved[1]:.2g} mm", "fd")
 
 
 def session_section(session, highs, limits):
@@ -286,7 +277,7 @@ def sections_of(sessions, facts, settings, made):
         "Pictures": tag("p", NOTE, kind="note") + pictures_of(sessions),
         "Arrays": arrays(made),
         "Counts": counts(sessions, made),
-        "Settings": tag("pre", text(json.dumps(settings, indent=1))),
+        "Settings": tag("pre", text("\n".join(f"{key}: {json.dumps(value)}" for key, value in settings.items()))),
         "Provenance": provenance(sessions, made),
         "Definitions": definitions(sessions),
     }

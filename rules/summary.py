@@ -5,6 +5,7 @@ Nothing is measured anew. Every file of ours carries its counts and `boldinfo --
 
 import json
 import os
+import re
 import subprocess
 import time
 import zlib
@@ -120,9 +121,40 @@ def summary(boldinfo, paths, seconds, left_out=()):
     }
 
 
+def together(files):
+    """Packed sessions of a folder as one entry; arrays as they are."""
+    groups = {}
+    for file in files:
+        name = (
+            re.sub(r"session_\d+(?=[^/]*$)", "session_*", file["file"]) if file["kind"] == "series" else file["file"]
+        )
+        groups.setdefault((name, file["kind"]), []).append(file)
+    for (name, kind), group in groups.items():
+        yield group[0] if len(group) == 1 else joined(name, kind, group)
+
+
+def joined(name, kind, group):
+    """One entry from several: sums, the largest number of voxels, warnings as `warnings` gives them."""
+    found = {}
+    for each in (warning for file in group for warning in file["warnings"]):
+        one = found.setdefault(each["what"], {"what": each["what"], "number": 0, "runs": 0})
+        one["number"] = (max if each["what"] in PER_RUN else int.__add__)(one["number"], each["number"])
+        one["runs"] += each["runs"]
+    sums = {key: sum(file[key] for file in group) for key in ("runs", "rows", "volumes", "bytes")}
+    numbers = sorted({session for file in group for session in file["sessions"]})
+    voxels = max(file["voxels"] for file in group)
+    return {
+        "file": name,
+        "kind": kind,
+        "sessions": numbers,
+        "voxels": voxels,
+        "warnings": list(found.values()),
+    } | sums
+
+
 def lines(told):
     """The summary as text."""
-    for file in told["files"]:
+    for file in together(told["files"]):
         sessions = len(file["sessions"])
         yield (
             f"{file['file']}: {sessions} session{'s' * (sessions > 1)}, {file['runs']} runs, "

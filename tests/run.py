@@ -146,6 +146,7 @@ def main():
         unit(count, "release", "build/release")
     workflow = [
         "tests/test_workflow.py",
+        "tests/test_report.py",
         "tests/test_faults_workflow.py",
         "tests/test_haxby.py",
         "tests/test_layout.py",

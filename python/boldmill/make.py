@@ -23,7 +23,7 @@ from .errors import DataError, MissingError, UsageError, WorkflowError
 VOLUME = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".npy")  # as rules/layout.py has it
 # What is shown of all that Snakemake says: jobs by their outputs, how far it is, and the warnings of our own rules.
 OUTPUT = re.compile(r"    output: ([^,]+)")
-SHOWN = re.compile(r"\d+ of \d+ steps|left out: |subject \S+, session \S+: ")
+SHOWN = re.compile(r"boldmill: |left out: |subject \S+, session \S+: ")
 HOUSEKEEPING = re.compile(r"Using |Assuming |Building |Wildcards:|Traceback|  \w+=|  File |\[\w+ \w+ ")
 LOG, LINE = re.compile(r"Logfile .*:$"), "=" * 80
 KEPT = 20  # lines of what was said last
@@ -200,7 +200,7 @@ class _Said:
 
     def _tell(self, text: str) -> None:
         if self._show:
-            print(f"boldmill: {text[:300]}", file=sys.stderr, flush=True)
+            print(f"boldmill: {text.removeprefix('boldmill: ')[:300]}", file=sys.stderr, flush=True)
 
     def __str__(self) -> str:
         """The programs' own words, or where no program failed, Snakemake's."""
