@@ -318,6 +318,16 @@ static void print_quality(const json_t *info)
     print_all_of_runs(runs);
 }
 
+static void print_summary(const json_t *info)
+{
+    const json_t *files = json_object_get(info, "files"), *file;
+    size_t i;
+
+    (void)printf("summary of a call, %lld bytes written\n", info_integer(info, "bytes"));
+    json_array_foreach(files, i, file) info_line("file", "%s: %lld rows x %lld voxels", info_text(file, "file"),
+                                                 info_integer(file, "rows"), info_integer(file, "voxels"));
+}
+
 static void print_shuffle(const json_t *info)
 {
     const json_t *parts = json_object_get(info, "parts"), *part, *file;
@@ -372,6 +382,7 @@ static const struct {
     {"arrays", print_arrays, true},
     {"shuffle", print_shuffle, true},
     {"quality", print_quality, true},
+    {"summary", print_summary, true},
     {"synthetic", print_synthetic, false},
     {"rows", print_rows, false},
     {"npy", print_npy, false},

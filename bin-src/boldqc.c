@@ -28,7 +28,8 @@ static const struct cli_program program = {
     .usage = "[OPTIONS] INPUT... OUTPUT.json",
     .description =
         "Reads the runs of all inputs once and writes three small files: NAME.json (global signal and DVARS of every "
-        "time point, mean and median tSNR of every run, counts, provenance, checksums), NAME.maps.npy (mean, standard "
+        "time point, mean and median tSNR of every run, counts, provenance, checksums), NAME.maps.npy (mean, "
+        "standard "
         "deviation and tSNR of each voxel, over all runs) and NAME.carpet.npy (time points x chosen voxels). The "
         "workflow's report draws its pictures from them; docs/report.md has the definitions.\n"
         "\nThe runs must have the same voxels: give one session, or several that were packed with one mask.\n"

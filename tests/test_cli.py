@@ -24,6 +24,7 @@ OPTIONS = {
     "shuffleidx": "seed mode block-rows split by window lag shards epoch",
     "synthnsd": "subjects sessions scale dims space volumes runs seed pictures threads",
     "boldinfo": "json verify",
+    "boldqc": "order voxels threads",
 }
 DEFAULTS = {
     "detrend": ["1"],
@@ -32,6 +33,7 @@ DEFAULTS = {
     "hrfshift": ["4.6", "4", "count"],
     "shuffleidx": ["4096", "full"],
     "nifti2h5": ["deflate"],
+    "boldqc": ["1", "300"],
 }
 STREAMERS = ("nifti2h5", "detrend", "denoise", "zscore", "hrfshift", "applymask", "concat")
 READERS = ("detrend", "denoise", "zscore", "hrfshift", "applymask", "concat")
@@ -67,12 +69,13 @@ def arguments(name, folder, output, source=None):
         "shuffleidx": [source or 100000, output],
         "synthnsd": ["--subjects", 1, "--sessions", 1, "--dims", "6,6,6", "--runs", 2, "--pictures", 4, output],
         "boldinfo": [stream],
+        "boldqc": [stream, output],
     }[name]
 
 
 def target_of(name, stem="out"):
     """A target that the program takes for a file to write."""
-    return stem + {"shuffleidx": ".npy", "synthnsd": ""}.get(name, ".h5")
+    return stem + {"shuffleidx": ".npy", "synthnsd": "", "boldqc": ".json"}.get(name, ".h5")
 
 
 def names_in(folder):
@@ -271,7 +274,7 @@ def small_files():
 
 
 FILE_WRITERS = [(name, kind) for name in STREAMERS for kind in (".h5", ".npys")]
-FILE_WRITERS += [("concat", ".fmri.npy"), ("shuffleidx", ".npy")]
+FILE_WRITERS += [("concat", ".fmri.npy"), ("shuffleidx", ".npy"), ("boldqc", ".json")]
 
 
 @pytest.mark.parametrize(("name", "kind"), FILE_WRITERS)
@@ -285,7 +288,7 @@ def test_full_disk(run, inputs, tmp_path, name, kind, old):
         args = [cleaned, target]
     if old:
         target.write_bytes(old)
-    run.fails(name, *args, preexec_fn=small_files, says=target)
+    run.fails(name, *args, preexec_fn=small_files, says=target.with_suffix(""))
     assert names_in(tmp_path) == (["in", target.name] if old else ["in"])
     assert not old or target.read_bytes() == old
 

@@ -15,6 +15,10 @@ import pytest
 from conftest import PROGRAMS, ROOT, bold, write_nifti
 from oracle import make_run, row_dtype, rows_of_design, write_stream
 
+sys.path.insert(0, str(ROOT / "rules"))
+
+import summary
+
 TEXT = (ROOT / "docs/formats.md").read_text()
 SHUFFLE = (ROOT / "docs/shuffle.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
@@ -94,6 +98,8 @@ def made(run, tree, tmp_path_factory):
         f.write(b"behind")
     floats = run("nifti2h5", odd, "-").out
     gaps = write_stream([make_run(np.ones((4, 3), "<f4"), times=[1, 2, 5, 6])])
+    run("boldqc", "-", folder / "gaps.quality.json", stdin=gaps)
+    run("boldqc", folder / "packed.h5", folder / "quality.json")
     gaps = run("hrfshift", "--shift", "linear", "-", "-", stdin=gaps).out
     run("concat", "-", folder / "gaps.fmri.npy", stdin=gaps)
     return types.SimpleNamespace(folder=folder, raw=raw, labelled=labelled, odd=odd, floats=floats, gaps=gaps)
@@ -206,16 +212,16 @@ def test_keys_of_streams(code, made):
 
 
 def test_counts(code, made):
-    found = {
-        name for foot in footers(code, made.raw, made.labelled, made.floats, made.gaps) for name in foot["counts"]
-    }
-    assert found == table("count")
+    feet = footers(code, made.raw, made.labelled, made.floats, made.gaps)
+    feet += load_json(made.folder / "quality.json")["runs"]
+    assert {name for foot in feet for name in foot["counts"]} == table("count")
 
 
 def test_steps(run, code, made):
     """Settings are the options of the help page, less those that do not change the result."""
     steps = [step for head in headers(code, made.labelled) for step in head["steps"]]
     steps += load_json(made.folder / "roi.json")["runs"][0]["steps"] + load_json(made.folder / "split.json")["steps"]
+    steps += load_json(made.folder / "quality.json")["runs"][0]["steps"]
     assert keys(*steps) == table("key of a step")
     assert keys(*[each for step in steps for each in step["inputs"]]) == table("key of an input")
     for step in steps:
@@ -263,9 +269,34 @@ def test_keys_of_arrays(made):
     assert described[1]["meta"] is None and not (made.folder / "bare.meta.npy").exists()
 
 
+def test_quality_files(code, made):
+    described = [load_json(made.folder / name) for name in ("quality.json", "gaps.quality.json")]
+    assert keys(*described) == table("key of quality files")
+    volumes, carpet, info = code.read_quality(made.folder / "quality")
+    values, voxels, _ = code.read_series(made.folder / "packed.h5")
+    assert np.array_equal(np.flatnonzero(np.isfinite(volumes[0])), voxels)
+    means = np.mean([values[r["first_row"] :][: r["rows"]].mean(0) for r in info["runs"]], 0)
+    assert np.allclose(volumes[0].ravel()[voxels], means) and carpet.shape == tuple(info["carpet"]["shape"])
+
+
+def test_summary(run, made, tmp_path):
+    path = summary_file(run, made, tmp_path)
+    assert keys(load_json(path)) == table("key of summary.json")
+    found = json.loads(run("boldinfo", "--verify", "--json", path).text)
+    assert found["kind"] == "summary" and [file["kind"] for file in found["files"]] == ["series", "arrays"]
+
+
 def test_keys_of_indices(made):
     for key in keys(load_json(made.folder / "split.json")):
         assert f"`{key.split('.')[-1]}`" in SHUFFLE, key
+
+
+def summary_file(run, made, folder):
+    """As the workflow writes it, of a session and an array."""
+    files = [str(made.folder / name) for name in ("packed.h5", "roi.json", "roi.fmri.npy")]
+    told = summary.summary(run.path("boldinfo"), files, 3.5, ["something"])
+    summary.write(str(folder / "summary.json"), summary.sealed(told))
+    return folder / "summary.json"
 
 
 @pytest.fixture(scope="module")
@@ -309,6 +340,8 @@ def told(run, made, tree):
         "sidecars": [one(folder / "task-a_bold.json")],
         "arrays": [one(made.folder / f"{name}.json", *rich) for name in ("roi", "gaps")],
         "indices": [one(made.folder / "split.json")],
+        "quality": [one(made.folder / "quality.json", "--verify")],
+        "summary": [one(summary_file(run, made, folder))],
         "truth": [one(tree.truth / "settings.json")],
     }
 

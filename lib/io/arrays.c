@@ -145,8 +145,8 @@ static int put_header(struct writer *w, json_t **entry, struct bm_error *err)
         status = bm_commit_write_at(w->fmri, header.data, header.size, 0, err);
     if (!status)
         *entry = bm_bundle_entry(w->fmri_path, json_string(bm_dtype_name(w->dtype)),
-                          json_pack("[I,I]", (json_int_t)shape[0], (json_int_t)shape[1]),
-                          bm_crc32_join(bm_crc32(0, header.data, header.size), w->crc, bytes));
+                                 json_pack("[I,I]", (json_int_t)shape[0], (json_int_t)shape[1]),
+                                 bm_crc32_join(bm_crc32(0, header.data, header.size), w->crc, bytes));
     bm_buf_free(&header);
     return status;
 }
@@ -189,14 +189,14 @@ static int write_json(struct writer *w, json_t *fmri, json_t *meta, struct bm_co
     json_t *runs = w->runs, *sessions = w->sessions;
 
     w->runs = w->sessions = NULL;
-    return bm_bundle_json(
-        w->json_path,
-        json_pack("{s:s,s:i,s:o,s:o,s:i,s:{s:o,s:o},s:f,s:o,s:o,s:o,s:o}", "boldmill", "arrays", "schema", BM_SCHEMA,
-                  "fmri", fmri, "meta", meta, "subject", w->first.subject, "grid", "dims",
-                  bm_runjson_grid_dims(&w->first.grid), "affine", bm_runjson_grid_affine(&w->first.grid), "tr",
-                  w->first.tr, "categories", bm_runjson_categories(&w->first), "sessions", sessions, "runs", runs,
-                  "voxels", voxel_list(&w->first)),
-        out, err);
+    return bm_bundle_json(w->json_path,
+                          json_pack("{s:s,s:i,s:o,s:o,s:i,s:{s:o,s:o},s:f,s:o,s:o,s:o,s:o}", "boldmill", "arrays",
+                                    "schema", BM_SCHEMA, "fmri", fmri, "meta", meta, "subject", w->first.subject,
+                                    "grid", "dims", bm_runjson_grid_dims(&w->first.grid), "affine",
+                                    bm_runjson_grid_affine(&w->first.grid), "tr", w->first.tr, "categories",
+                                    bm_runjson_categories(&w->first), "sessions", sessions, "runs", runs, "voxels",
+                                    voxel_list(&w->first)),
+                          out, err);
 }
 
 /* Everything is complete in temporaries before the first gets its name; the data, which others wait for, come last.

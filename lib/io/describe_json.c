@@ -197,13 +197,16 @@ static int finish_own(const char *path, json_t *info, const char *kind, const st
     return how->values && arrays ? add_values(path, info, err) : 0;
 }
 
+static const char *const own_kinds[] = {"arrays", "shuffle", "quality", "summary", "synthetic"};
+
 static json_t *describe(const char *path, json_t *info, const struct bm_describe_how *how, struct bm_error *err)
 {
     const char *kind = json_string_value(json_object_get(info, "boldmill"));
 
-    if (kind && (!strcmp(kind, "arrays") || !strcmp(kind, "shuffle") || !strcmp(kind, "quality") ||
-                 !strcmp(kind, "synthetic")))
-        return finish_own(path, info, kind, how, err) ? NULL : json_incref(info);
+    for (size_t i = 0; kind && i < sizeof own_kinds / sizeof *own_kinds; i++) {
+        if (!strcmp(kind, own_kinds[i]))
+            return finish_own(path, info, kind, how, err) ? NULL : json_incref(info);
+    }
     if (is_sidecar(path, info))
         return sidecar_json(info);
     (void)bm_fail(err, BM_EDATA, "%s: is JSON, but neither boldmill's nor a sidecar of BIDS; name another file",

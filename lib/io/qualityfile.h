@@ -13,9 +13,9 @@ enum { BM_MAP_MEAN, BM_MAP_SD, BM_MAP_TSNR, BM_MAPS };
 
 /* What is known of a run; not finite means that it is not known. */
 struct bm_quality_run {
-    double mean, tsnr;           /* of its voxels: mean of the means, median of the tSNR */
+    double mean, tsnr;            /* of its voxels: mean of the means, median of the tSNR */
     const double *signal, *dvars; /* at each time point: global signal, DVARS */
-    const double *carpet;        /* rows x picks */
+    const double *carpet;         /* rows x picks */
 };
 
 struct bm_qualityfile;

@@ -11,7 +11,8 @@ static double data[ROWS * COLS], scratch[(ROWS + ORDERS) * BM_PANEL], basis[ROWS
 static double mean[COLS], sd[COLS], signal[ROWS], change[ROWS], carpet[ROWS * COLS];
 static const size_t picks[] = {0, 63, 64, 149};
 
-static struct bm_quality measure(enum bm_dtype type, double slope, double inter, size_t rows, size_t cols, size_t order)
+static struct bm_quality measure(enum bm_dtype type, double slope, double inter, size_t rows, size_t cols,
+                                 size_t order)
 {
     struct bm_work w = {.data = data, .dtype = type, .slope = slope, .inter = inter, .rows = rows, .cols = cols};
     struct bm_quality q = {.mean = mean, .sd = sd, .signal = signal, .change = change, .picks = picks};
@@ -89,7 +90,7 @@ static void odd_voxels(void)
 
     fill(BM_F32, 2);
     for (size_t t = 0; t < ROWS; t++) {
-        set_sample(data, BM_F32, t * COLS, 7);               /* constant */
+        set_sample(data, BM_F32, t * COLS, 7);                 /* constant */
         set_sample(data, BM_F32, t * COLS + 1, 3 * (double)t); /* nothing but trend */
     }
     set_sample(data, BM_F32, 5 * COLS + 149, NAN);
@@ -155,8 +156,8 @@ static void picks_are_spread(void)
 
 int main(void)
 {
-    static const struct unit_test all[] = {UNIT(known_values), UNIT(sums_over_voxels),      UNIT(odd_voxels),
-                                           UNIT(any_scale),    UNIT(place_does_not_matter), UNIT(medians),
+    static const struct unit_test all[] = {UNIT(known_values),    UNIT(sums_over_voxels),      UNIT(odd_voxels),
+                                           UNIT(any_scale),       UNIT(place_does_not_matter), UNIT(medians),
                                            UNIT(picks_are_spread)};
 
     return unit_main(all, COUNT(all));
