@@ -186,17 +186,19 @@ static json_t *voxel_list(const struct bm_run *run)
 
 static int write_json(struct writer *w, json_t *fmri, json_t *meta, struct bm_commit **out, struct bm_error *err)
 {
-    json_t *runs = w->runs, *sessions = w->sessions;
+    json_t *runs = w->runs, *sessions = w->sessions, *object;
 
     w->runs = w->sessions = NULL;
-    return bm_bundle_json(w->json_path,
-                          json_pack("{s:s,s:i,s:o,s:o,s:i,s:{s:o,s:o},s:f,s:o,s:o,s:o,s:o}", "boldmill", "arrays",
-                                    "schema", BM_SCHEMA, "fmri", fmri, "meta", meta, "subject", w->first.subject,
-                                    "grid", "dims", bm_runjson_grid_dims(&w->first.grid), "affine",
-                                    bm_runjson_grid_affine(&w->first.grid), "tr", w->first.tr, "categories",
-                                    bm_runjson_categories(&w->first), "sessions", sessions, "runs", runs, "voxels",
-                                    voxel_list(&w->first)),
-                          out, err);
+    object = json_pack("{s:s,s:i,s:o,s:o,s:i,s:{s:o,s:o},s:f,s:o,s:o,s:o,s:o}", "boldmill", "arrays", "schema",
+                       BM_SCHEMA, "fmri", fmri, "meta", meta, "subject", w->first.subject, "grid", "dims",
+                       bm_runjson_grid_dims(&w->first.grid), "affine", bm_runjson_grid_affine(&w->first.grid), "tr",
+                       w->first.tr, "categories", bm_runjson_categories(&w->first), "sessions", sessions, "runs",
+                       runs, "voxels", voxel_list(&w->first));
+    *out = bm_commit_open(w->json_path, err);
+    if (*out)
+        return bm_bundle_json(*out, object, err);
+    json_decref(object);
+    return -1;
 }
 
 /* Everything is complete in temporaries before the first gets its name; the data, which others wait for, come last.

@@ -36,16 +36,11 @@ int bm_bundle_write(const char *path, const struct bm_buf *parts, size_t n, stru
     return *out ? 0 : -1;
 }
 
-int bm_bundle_json(const char *path, json_t *object, struct bm_commit **out, struct bm_error *err)
+int bm_bundle_json(struct bm_commit *c, json_t *object, struct bm_error *err)
 {
     char *text = bm_sealed_text(object, err);
-    struct bm_buf part = {.data = text};
-    int status;
+    int status = text ? bm_commit_write(c, text, strlen(text), err) : -1;
 
-    if (!text)
-        return -1;
-    part.size = strlen(text);
-    status = bm_bundle_write(path, &part, 1, out, err);
     free(text);
     return status;
 }

@@ -15,8 +15,8 @@ json_t *bm_bundle_entry(const char *path, json_t *dtype, json_t *shape, uint32_t
 /* Opens a commit and writes parts[n], one behind the other; -1 leaves nothing open. */
 int bm_bundle_write(const char *path, const struct bm_buf *parts, size_t n, struct bm_commit **out,
                     struct bm_error *err) BM_MUST_USE;
-/* The same for an object as sealed JSON; takes the reference. */
-int bm_bundle_json(const char *path, json_t *object, struct bm_commit **out, struct bm_error *err) BM_MUST_USE;
+/* Writes an object as sealed JSON into an open commit; takes the reference. */
+int bm_bundle_json(struct bm_commit *c, json_t *object, struct bm_error *err) BM_MUST_USE;
 /* bm_commit_done for a commit that may be NULL; *c is NULL afterwards. */
 int bm_bundle_done(struct bm_commit **c, struct bm_error *err) BM_MUST_USE;
 

@@ -11,6 +11,7 @@
 
 struct bm_qualityfile {
     char *json_path, *maps_path, *carpet_path;
+    struct bm_commit *json;
     struct bm_run first; /* all runs must fit it */
     size_t *picks, npicks, nrows;
     struct bm_buf carpet; /* float16, all runs so far */
@@ -21,6 +22,7 @@ void bm_qualityfile_close(struct bm_qualityfile *f)
 {
     if (!f)
         return;
+    bm_commit_drop(f->json);
     bm_run_clear(&f->first);
     bm_buf_free(&f->carpet);
     json_decref(f->runs);
@@ -50,6 +52,10 @@ struct bm_qualityfile *bm_qualityfile_open(const char *path, struct bm_error *er
     f->maps_path = bm_format(err, "%.*s.maps.npy", (int)stem, path);
     f->carpet_path = bm_format(err, "%.*s.carpet.npy", (int)stem, path);
     if (f->json_path && f->maps_path && f->carpet_path)
+        f->json = bm_commit_open(path, err);
+    if (f->json && bm_commit_direct(f->json))
+        (void)bm_fail(err, BM_EUSAGE, "%s: must be a regular file, as two others belong to it", path);
+    else if (f->json)
         return f;
     bm_qualityfile_close(f);
     return NULL;
@@ -178,39 +184,41 @@ static json_t *columns(const struct bm_qualityfile *f)
     return list;
 }
 
-static int write_json(struct bm_qualityfile *f, json_t *maps, json_t *carpet, struct bm_commit **out,
-                      struct bm_error *err)
+static int write_json(struct bm_qualityfile *f, json_t *maps, json_t *carpet, struct bm_error *err)
 {
     json_t *runs = f->runs;
 
     f->runs = NULL;
     (void)json_object_set_new(carpet, "columns", columns(f));
-    return bm_bundle_json(f->json_path,
+    return bm_bundle_json(f->json,
                           json_pack("{s:s,s:i,s:o,s:o,s:i,s:{s:o,s:o},s:f,s:o,s:o}", "boldmill", "quality", "schema",
                                     BM_SCHEMA, "maps", maps, "carpet", carpet, "subject", f->first.subject, "grid",
                                     "dims", bm_runjson_grid_dims(&f->first.grid), "affine",
                                     bm_runjson_grid_affine(&f->first.grid), "tr", f->first.tr, "runs", runs,
                                     "voxel_ranges", voxel_ranges(&f->first)),
-                          out, err);
+                          err);
 }
 
 /* The description, which others wait for, gets its name last. */
 int bm_qualityfile_finish(struct bm_qualityfile *f, const double *maps, struct bm_error *err)
 {
     const size_t shape[2] = {f->nrows, f->npicks};
-    struct bm_commit *files[3] = {NULL, NULL, NULL};
-    json_t *maps_entry = NULL, *carpet_entry = NULL;
+    struct bm_commit *files[2] = {NULL, NULL};
+    json_t *entries[2] = {NULL, NULL};
     int status = 0;
 
     if (json_array_size(f->runs) == 0)
         return bm_fail(err, BM_EDATA, "%s: there is no run to write; check the input", f->json_path);
-    if (write_maps(f, maps, &files[0], &maps_entry, err) ||
-        write_array(f->carpet_path, BM_F16, shape, f->carpet, &files[1], &carpet_entry, err) ||
-        write_json(f, maps_entry, carpet_entry, &files[2], err))
+    if (write_maps(f, maps, &files[0], &entries[0], err) ||
+        write_array(f->carpet_path, BM_F16, shape, f->carpet, &files[1], &entries[1], err)) {
+        json_decref(entries[0]);
         status = -1;
-    for (size_t i = 0; i < 3 && !status; i++)
+    } else {
+        status = write_json(f, entries[0], entries[1], err);
+    }
+    for (size_t i = 0; i < 2 && !status; i++)
         status = bm_bundle_done(&files[i], err);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 2; i++)
         bm_commit_drop(files[i]);
-    return status;
+    return status ? -1 : bm_bundle_done(&f->json, err);
 }
