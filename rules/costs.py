@@ -11,20 +11,20 @@ import subprocess
 from progress import duration
 from summary import number, size
 
-# Core seconds for each GB of input as it lies on the disk (1e9 bytes).
-PACK_GZ = 6.6  # of gzipped runs: inflating, packing, deflating
-PACK_RAW = 2.5  # of runs that are not gzipped
-DIRECT_GZ = 4.4  # of gzipped runs, for one ROI
-DIRECT_RAW = 1.0
-CUT = 1.8  # of packed sessions, for one ROI
-CLEAN = 12.0  # of packed sessions, all voxels cleaned and stored
-QUALITY = 5.0  # of packed sessions
+# Core seconds for each GB of input as it lies on the disk (1e9 bytes): bench/costs.py.
+PACK_GZ = 7.8  # of gzipped runs: inflating, packing, deflating
+PACK_RAW = 1.3  # of runs that are not gzipped
+DIRECT_GZ = 4.2  # of gzipped runs, for one ROI
+DIRECT_RAW = 0.4
+CUT = 1.7  # of packed sessions, for one ROI
+CLEAN = 14.5  # of packed sessions, all voxels cleaned and stored
+QUALITY = 3.8  # of packed sessions
 JOB = 1.0  # seconds of any job, Snakemake's part included
 
 # Bytes for each byte of input.
 PACKED_GZ = 0.78  # of a gzipped run, int16: byte shuffle and deflate do better than gzip
 PACKED_RAW = 0.66  # of the brain's samples
-CLEANED = 2.8  # of a packed session: float32
+CLEANED = 2.6  # of a packed session: float32
 
 SAMPLE = {"int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "float16": 2, "int32": 4, "uint32": 4, "float32": 4}
 SAMPLE |= {"int64": 8, "uint64": 8, "float64": 8}
