@@ -36,7 +36,8 @@ def finish():
     """The summary on the terminal and as JSON."""
     if not (paths := made()):
         return
-    told = summary.summary(os.path.join(BIN, "boldinfo"), paths, time.time() - watched["begin"], left_out)
+    missing = [text for texts in left_out.values() for text in texts]
+    told = summary.summary(os.path.join(BIN, "boldinfo"), paths, time.time() - watched["begin"], missing)
     summary.write(os.path.join(config["cache"], "summary.json"), summary.sealed(told))
     shown(summary.lines(told))
 
@@ -138,7 +139,7 @@ def session_facts(subject, session):
 def report_facts(wildcards):
     """What the report tells that is in no file of ours."""
     facts = [session_facts(wildcards.subject, session) for session in sessions(wildcards.subject)]
-    return {"sessions": facts, "left_out": sorted(set(left_out))}
+    return {"sessions": facts, "left_out": sorted(set(left_out.get(wildcards.subject, [])))}
 
 
 def report_settings(wildcards):

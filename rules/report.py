@@ -252,7 +252,7 @@ def definitions(sessions):
 def tiles(sessions):
     tsnr, shift = (np.concatenate([getattr(s, name) for s in sessions]) for name in ("tsnr", "shift"))
     found = [
-        (len(sessions), "sessions"),
+        (len(sessions), "session" + "s" * (len(sessions) != 1)),
         (sum(len(s.runs) for s in sessions), "runs"),
         (summary.number(sum(s.rows for s in sessions)), "time points"),
         (summary.number(max(s.quality.maps.shape[1] for s in sessions)), "voxels in the brain"),
