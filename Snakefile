@@ -20,13 +20,10 @@ include: "rules/arrays.smk"
 include: "rules/clean.smk"
 include: "rules/shuffle.smk"
 include: "rules/verify.smk"
-<<<<<<< HEAD
 include: "rules/fetch.smk"
-=======
 include: "rules/operate.smk"
 include: "rules/estimate.smk"
 include: "rules/report.smk"
->>>>>>> 725c6c7 (boldqc: mean, tSNR, global signal, DVARS and carpet of runs; progress, summary, estimate and report of the workflow (first version))
 
 
 localrules:

@@ -4,7 +4,4 @@ rule estimate:
         f"{config['cache']}/log/estimate.log",
     threads: workflow.cores
     run:
-        with open(str(log), "w") as file:
-            for line in estimate_lines(threads):
-                print(line, file=file)
-                print(line, file=sys.stderr, flush=True)
+        tell_estimate(str(log), threads)

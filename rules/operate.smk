@@ -62,7 +62,9 @@ onsuccess:
 
 onerror:
     guarded(
-        lambda: shown([watched["progress"].line().removeprefix("boldmill: ") + "; the same call goes on from here"])
+        lambda: shown(
+            [watched["progress"].line().removeprefix("boldmill: ") + "; the same call goes on from here"]
+        )
     )
 
 
@@ -117,6 +119,13 @@ def estimate_lines(cores):
         every.append(costs.subject_costs(facts))
         yield from costs.table(every[-1], facts)
     yield from costs.together(every, cores, config["cache"])
+
+
+def tell_estimate(log, cores):
+    with open(log, "w") as file:
+        for line in estimate_lines(cores):
+            print(line, file=file)
+            print(line, file=sys.stderr, flush=True)
 
 
 # The report
