@@ -84,7 +84,7 @@ def model():
         ):
             read, packed, arrays, seconds = nsd_costs(subjects, route, rois)
             sizes = [f"{size / GB:.0f} GB" if size else "-" for size in (read, packed, arrays)]
-            disk = (read + packed + arrays) / DISK / 60
+            disk = (read + packed + arrays + (rois * packed or (rois - 1) * read)) / DISK / 60
             times = f"{seconds / 3600:.2f} | {seconds / 8 / 60:.1f} min | {disk:.0f} min"
             print(f"| {name}, {what} | {' | '.join(sizes)} | {times} |")
 

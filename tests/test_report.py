@@ -105,9 +105,15 @@ def test_lines_of_a_call(made):
     assert "Finished jobid" in logs[0].read_text() and "resources:" in logs[0].read_text()
 
 
-def test_every_word_on_request(root, tmp_path):
-    done = Flow(tmp_path, {"root": str(root)})("cache/subj01/session_01.h5", options=["-p"])
-    assert "Finished jobid" in done.text and "1 of 1 steps" in done.text and "boldmill: 1 of 1 sessions" in done.text
+def test_jobs_that_are_handed_in(root, tmp_path):
+    """Another executor, every word shown: the lines are the same, and jobs themselves say none."""
+    pytest.importorskip("snakemake_executor_plugin_cluster_generic")
+    hand_in = ["--executor", "cluster-generic", "--cluster-generic-submit-cmd", "bash"]
+    hand_in += ["--latency-wait", "20"]
+    done = Flow(tmp_path, {"root": str(root)})("cache/subj01/session_01.h5", options=[*hand_in, "-p"])
+    assert "Finished jobid" in done.text and "1 of 1 steps" in done.text
+    assert len(re.findall("^boldmill: 1 of 1 sessions", done.text, re.MULTILINE)) == 1
+    assert "session_01.h5: 1 session, 3 runs" in done.text
 
 
 def test_a_failed_call_says_how_far_it_came(root, tmp_path):
