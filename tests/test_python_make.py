@@ -56,7 +56,7 @@ def test_the_same_as_by_hand(run, root, cache, tmp_path):
     arrays.verify()
 
 
-def test_settings_and_names(run, root, cache, tmp_path, monkeypatch):
+def test_settings_and_names(run, root, cache, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     entry = {"file": "prf-visualrois", "labels": ["V1v", "V1d"]}
     config = {"labels": {"offset": 0, "history": 2}, "arrays": {"dtype": "float16"}}
@@ -64,6 +64,10 @@ def test_settings_and_names(run, root, cache, tmp_path, monkeypatch):
     roi = root / "nsddata/ppdata/subj01/func1pt8mm/roi/prf-visualrois.nii.gz"
     fmri, meta = by_programs(run, root, tmp_path, [f"--roi={roi}", "--labels=1-2"], offset=0, history=2)
     assert arrays.name == f"{cache}/subj01/V1" and arrays.dtype == np.float16
+    said = capfd.readouterr().err
+    assert "boldmill: making subj01/V1.fmri.npy\nboldmill: 1 of 1 ROI arrays; " in said
+    rows, voxels = arrays.fmri.shape
+    assert f"V1.json: 1 session, 2 runs, 452 volumes, {rows} rows x {voxels} voxels" in said
     assert np.array_equal(arrays.fmri, fmri.astype("f2")) and np.array_equal(arrays.meta, meta)
     mask = np.zeros(arrays.grid, bool)
     mask.reshape(-1)[arrays.voxels[::2]] = True

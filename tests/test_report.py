@@ -1,6 +1,7 @@
 """What the workflow says of itself: progress, the summary, estimates before the work, and the report."""
 
 import base64
+import gzip
 import io
 import json
 import re
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zlib
 from html.parser import HTMLParser
 
 import nibabel as nib
@@ -45,6 +47,8 @@ def made(root, tmp_path_factory):
     """The workflow's whole course: arrays, then the report."""
     flow = Flow(tmp_path_factory.mktemp("flow"), {"root": str(root)})
     flow.first = flow(GENERAL)
+    flow.listed = sorted(path.name for path in flow.path("cache").iterdir())
+    flow.summary = flow.path("cache/summary.json").read_text()
     flow.second = flow("report")
     return flow
 
@@ -150,18 +154,15 @@ def summary_of(text):
     return found.groupdict()
 
 
-def test_summary_as_json(made, root, tmp_path):
-    flow = Flow(tmp_path, {"root": str(root)})
-    flow("cache/subj01/session_01.h5", GENERAL)
-    text = flow.path("cache/summary.json").read_text()
-    info = json.loads(text)
-    assert info["crc32"] == f"{__import__('zlib').crc32(text[: text.rindex(',')].encode()):08x}"
+def test_summary_as_json(made):
+    info = json.loads(made.summary)
+    assert info["crc32"] == f"{zlib.crc32(made.summary[: made.summary.rindex(',')].encode()):08x}"
     arrays, one, two = info["files"]
     assert arrays["kind"] == "arrays" and one["file"].endswith("session_01.h5") and two["sessions"] == [2]
-    assert one["bytes"] == flow.path("cache/subj01/session_01.h5").stat().st_size
-    sizes = [flow.path(f"cache/subj01/general.{end}").stat().st_size for end in ("fmri.npy", "meta.npy", "json")]
+    assert one["bytes"] == made.path("cache/subj01/session_01.h5").stat().st_size
+    sizes = [made.path(f"cache/subj01/general.{end}").stat().st_size for end in ("fmri.npy", "meta.npy", "json")]
     assert arrays["bytes"] == sum(sizes) and info["bytes"] == sum(sizes) + one["bytes"] + two["bytes"]
-    assert [arrays["rows"], arrays["voxels"]] == list(np.load(flow.path(GENERAL)).shape)
+    assert [arrays["rows"], arrays["voxels"]] == list(np.load(made.path(GENERAL)).shape)
     assert arrays["volumes"] == 6 * 226 and arrays["runs"] == 6 and info["left_out"] == []
 
 
@@ -187,17 +188,19 @@ def test_estimate(made):
     assert "subject 01: 2 sessions, 6 runs, 1,350 time points" in done.text and "does not fit" not in done.text
 
 
-@pytest.mark.parametrize("store", ["plain", "deflate"])
-def test_estimate_of_runs_that_are_not_gzipped(root, tmp_path, store):
-    import gzip
+def test_estimate_of_plain_sessions():
+    runs = [{"path": "none.nii.gz", "rows": 225, "volumes": 226}] * 3
+    assert costs.packed_bytes({"store": "plain"}, runs, 2, 1000) == 3 * 225 * 1000 * 2
 
+
+def test_estimate_of_runs_that_are_not_gzipped(root, tmp_path):
     copy = tmp_path / "root"
     shutil.copytree(root, copy)
     for path in list(copy.rglob("timeseries_session*.nii.gz")):
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
         path.unlink()
     base = "nsddata_timeseries/ppdata/subj{subject}/{space}/timeseries/timeseries_session{session}_run{run}.nii"
-    flow = Flow(tmp_path, {"root": str(copy), "layout": {"runs": base}, "pack": {"store": store}})
+    flow = Flow(tmp_path, {"root": str(copy), "layout": {"runs": base}})
     told = flow("estimate").text
     flow("cache/subj01/session_01.h5", "cache/subj01/session_02.h5")
     sizes = [path.stat().st_size for path in (tmp_path / "cache/subj01").glob("session_??.h5")]
@@ -323,15 +326,8 @@ def quality(flow, session):
     return json.loads(flow.path(f"cache/quality/subj01/session_{session:02d}.json").read_text())
 
 
-def test_what_the_report_costs_those_who_do_not_ask(root, tmp_path):
-    flow = Flow(tmp_path, {"root": str(root)})
-    flow(GENERAL)
-    assert sorted(path.name for path in flow.path("cache").iterdir()) == [
-        "benchmark",
-        "log",
-        "subj01",
-        "summary.json",
-    ]
+def test_what_the_report_costs_those_who_do_not_ask(made):
+    assert made.listed == ["benchmark", "log", "subj01", "summary.json"]
 
 
 def test_the_direct_route_packs_nothing_and_shows_the_same(made, root, tmp_path):
