@@ -39,6 +39,7 @@ def finish():
     missing = [text for texts in left_out.values() for text in texts]
     told = summary.summary(os.path.join(BIN, "boldinfo"), paths, time.time() - watched["begin"], missing)
     summary.write(os.path.join(config["cache"], "summary.json"), summary.sealed(told))
+    shown(f"{path}: open it in a browser" for path in paths if path.endswith(".html"))
     shown(summary.lines(told))
 
 

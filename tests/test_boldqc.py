@@ -75,6 +75,7 @@ def test_carpet_and_deviations_are_nilearns(run, tmp_path):
     info, maps, carpet = measured(tmp_path / "q.json")
     values = nib.load(path).get_fdata()[np.any(data, -1)].T
     kept = signal.clean(values, detrend=True, standardize=None, ensure_finite=False)
+    assert np.allclose(info["runs"][0]["signal"], values.mean(1), rtol=1e-13)
     assert np.allclose(maps[1], np.where(kept.std(0) > 1e-9, kept.std(0), 0), rtol=1e-5)
     columns = info["carpet"]["columns"]
     assert columns == [int((k + 0.5) * values.shape[1] // 20) for k in range(20)]
