@@ -163,10 +163,8 @@ def measured_sessions(wildcards):
 
 
 def made_files(wildcards):
-    """What the report tells of besides: what is there of the packed sessions and of the configured ROIs' arrays."""
-    there = roi_targets(wildcards.subject, "json")
-    there += packed_sessions(wildcards) if config["route"] == "packed" else []
-    return [path for path in there if os.path.exists(path)]
+    """What the report tells of besides: those of the configured ROIs' arrays that are there."""
+    return [path for path in roi_targets(wildcards.subject, "json") if os.path.exists(path)]
 
 
 def reports(wildcards):

@@ -161,7 +161,9 @@ COLUMNS = {
 
 def session_table(sessions, made):
     packed = {info["runs"][0]["session"]: info["bytes"] for info in made if info["kind"] == "series"}
-    return table(COLUMNS, [[cell(s, packed) for cell in COLUMNS.values()] for s in sessions], (0, 1, 2))
+    note = "Not used: runs at rest, and runs that the configuration leaves out. Constant voxels: the most in a run."
+    rows = [[cell(s, packed) for cell in COLUMNS.values()] for s in sessions]
+    return tag("p", note, kind="note") + table(COLUMNS, rows, (0, 1, 2))
 
 
 def missing(facts):
@@ -257,7 +259,7 @@ def tiles(sessions):
         (summary.number(sum(s.rows for s in sessions)), "time points"),
         (summary.number(max(s.quality.maps.shape[1] for s in sessions)), "voxels in the brain"),
         (figure(median(tsnr)), "median tSNR"),
-        (f"{figure(mean(shift), 2)} mm", "mean displacement"),
+        (f"{figure(mean(shift), 2)} mm" if np.isfinite(shift).any() else "–", "mean displacement"),
         (f"{sessions[0].runs[0]['tr']:.4g} s", "from volume to volume"),
     ]
     return tag("ul", "".join(tag("li", tag("b", value) + tag("span", name)) for value, name in found), kind="tiles")
@@ -311,7 +313,8 @@ def main(job):
     numbers = {each["session"]: each for each in facts["sessions"]}
     measured = [pictures.Quality(str(path)) for path in job.input.quality]
     sessions = [Session(quality, numbers[quality.session]) for quality in measured]
-    made = summary.describe(job.params.boldinfo, [str(path) for path in job.input.made])
+    there = [path for path in job.params.packed if os.path.exists(path)]
+    made = summary.describe(job.params.boldinfo, [*map(str, job.input.made), *there])
     summary.write(str(job.output[0]), page(job.params.subject, sessions, facts, job.params.settings, made))
 
 

@@ -78,6 +78,7 @@ rule subject_report:
         subject=lambda wildcards: wildcards.subject,
         facts=report_facts,
         settings=report_settings,
+        packed=packed_sessions,
         boldinfo=os.path.join(BIN, "boldinfo"),
     script:
         "report.py"

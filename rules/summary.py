@@ -42,7 +42,7 @@ def size(n):
     """3.4 GB"""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if n >= factor:
-            return f"{n / factor:.3g} {unit}" if n < 1e12 else f"{n / factor:,.0f} {unit}"
+            return f"{n / factor:.3g} {unit}" if n < 999.5 * factor else f"{n / factor:,.0f} {unit}"
     return f"{n} bytes"
 
 

@@ -166,6 +166,21 @@ def test_summary_as_json(made):
     assert arrays["volumes"] == 6 * 226 and arrays["runs"] == 6 and info["left_out"] == []
 
 
+@pytest.mark.parametrize(
+    ("n", "words"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (999900, "1,000 kB"),
+        (59.5e6, "59.5 MB"),
+        (3.2e12, "3,200 GB"),
+    ],
+)
+def test_sizes(n, words):
+    assert summary.size(n) == words
+
+
 def test_nothing_is_said_where_nothing_is_done(made):
     again = made(GENERAL)
     assert "boldmill:" not in again.text and "Nothing to be done" in again.text
