@@ -39,6 +39,7 @@ class Dataset:
         self.config, self.layout, self.files = config, config["layout"], files
         self.wrong, self.note, self.warn = wrong, note, warn
         self.answers = {}
+        self.left_out = {}  # {subject: sentences on what is missing}, where the configuration allows that
         self.root = self.checked(layout.plain_root, config["root"])
         self.constants = {
             **{name: None if label is None else str(label) for name, label in self.layout["entities"].items()},
@@ -148,10 +149,11 @@ class Dataset:
     def subject_number(self, subject):
         return self.numbers_of("subject", {subject})[subject]
 
-    def complain(self, problems):
+    def complain(self, problems, subject):
         """Ends with an error, or warns where the configuration allows that something is missing."""
         if problems and not self.config["allow_missing"]:
             raise self.wrong("\n".join(problems))
+        self.left_out.setdefault(subject, []).extend(problems)
         for problem in problems:
             self.warn(f"left out: {problem}")
 
@@ -170,7 +172,7 @@ class Dataset:
         found = sorted({numbers[label] for label in labels})
         plain = [numbers[label] for label in labels if label not in layout.named(labels)]
         pattern = self.scans(subject)[0].pattern
-        self.complain(layout.session_gaps(pattern, found if wanted else plain, wanted))
+        self.complain(layout.session_gaps(pattern, found if wanted else plain, wanted), subject)
         return [number for number in wanted or found if number in found]
 
     def of_session(self, files, subject, session):
@@ -209,7 +211,7 @@ class Dataset:
         wanted = self.chosen("runs")
         self.files.ready([file.path for file in designs[1] if layout.may_be_of(file, wanted)] if designs else [])
         runs, problems = self.checked(layout.session_runs, files, designs, session, wanted, self.is_rest)
-        self.complain(problems)
+        self.complain(problems, subject)
         rest = [run.number for run in runs if run.design and self.is_rest(run.design)]
         surprise = layout.rest_surprise(len(runs), rest, self.layout["expect_rest"])
         if surprise and not wanted:

@@ -36,7 +36,7 @@ def finish():
     """The summary on the terminal and as JSON."""
     if not (paths := made()):
         return
-    missing = [text for texts in left_out.values() for text in texts]
+    missing = [text for texts in DATA.left_out.values() for text in texts]
     told = summary.summary(os.path.join(BIN, "boldinfo"), paths, time.time() - watched["begin"], missing)
     summary.write(os.path.join(config["cache"], "summary.json"), summary.sealed(told))
     shown(f"{path}: open it in a browser" for path in paths if path.endswith(".html"))
@@ -78,7 +78,7 @@ def run_facts(subject, described):
     for run in all_runs(subject):
         volumes = described[run.path]["volumes"]
         rows = (
-            config["pack"]["volumes"] or (layout.design_length(run.design.path)[0] if run.design else None) or volumes
+            config["pack"]["volumes"] or (DATA.design_length(run.design.path)[0] if run.design else None) or volumes
         )
         facts.setdefault(run.session, []).append({"path": run.path, "rows": min(rows, volumes), "volumes": volumes})
     return facts
@@ -90,10 +90,10 @@ def mask_words(**named):
 
 def cost_facts(subject):
     """What costs.subject_costs wants to know."""
-    paths = [run.path for run in all_runs(subject)]
+    paths = on_disk([run.path for run in all_runs(subject)])
     described = {info["file"]: info for info in summary.describe(os.path.join(BIN, "boldinfo"), paths)}
     labels = config["labels"]["history"] if config["layout"]["designs"] else None
-    whole = checked(costs.columns, BIN, mask_words(mask=mask_files(subject)), paths[0])
+    whole = checked(costs.columns, BIN, mask_words(mask=DATA.mask_files(subject)), paths[0])
     voxels = {
         roi: checked(costs.columns, BIN, mask_words(**rois.options(selection(subject, roi), "mask")), paths[0])[
             "cols"
@@ -135,21 +135,23 @@ def tell_estimate(log, cores):
 def session_facts(subject, session):
     """Numbers of the session's runs: those used, those at rest or left out, and the files of motion."""
     used = task_runs(subject, session)
-    scanned = [file for file in scans(subject) if session_numbers(subject)[file.labels.get("session")] == session]
-    tables = config["layout"]["confounds"] and companions("confounds", subject, session)
+    scanned = [
+        file for file in scans(subject) if DATA.session_numbers(subject)[file.labels.get("session")] == session
+    ]
+    tables = config["layout"]["confounds"] and DATA.companions("confounds", subject, session)
     motion = [layout.nearest(tables[1], run.labels) if tables else None for run in used]
     return {
         "session": session,
         "runs": [run.number for run in used],
         "others": sorted({layout.run_number(file.labels) for file in scanned} - {run.number for run in used}),
-        "motion": [file.path if file else None for file in motion],
+        "motion": [file.path if file and os.path.exists(file.path) else None for file in motion],
     }
 
 
 def report_facts(wildcards):
     """What the report tells that is in no file of ours."""
     facts = [session_facts(wildcards.subject, session) for session in sessions(wildcards.subject)]
-    return {"sessions": facts, "left_out": sorted(set(left_out.get(wildcards.subject, [])))}
+    return {"sessions": facts, "left_out": sorted(set(DATA.left_out.get(wildcards.subject, [])))}
 
 
 def report_settings(wildcards):

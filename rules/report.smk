@@ -17,8 +17,8 @@ if config["route"] == "packed":
             "../envs/boldmill.yaml"
         threads: config["threads"]["arrays"]
         resources:
-            mem_mb=lambda wildcards, attempt: 1024 * attempt,
-            runtime=lambda wildcards, attempt: 30 * attempt,
+            mem_mb=asks.memory(1024),
+            runtime=asks.minutes(10, per_gb=2),
         params:
             options=command.options(**config["report"]),
         shell:
@@ -44,8 +44,8 @@ else:
             "../envs/boldmill.yaml"
         threads: config["threads"]["pack"]
         resources:
-            mem_mb=lambda wildcards, attempt: 1024 * attempt,
-            runtime=lambda wildcards, attempt: 30 * attempt,
+            mem_mb=asks.memory(1024, per_largest=2),
+            runtime=asks.minutes(10, per_gb=2),
         params:
             read=lambda wildcards: command.options(**read_options(wildcards), mask=mask_file(wildcards)),
             options=command.options(**config["report"]),
@@ -72,8 +72,8 @@ rule subject_report:
         "../envs/boldmill.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2048 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=asks.memory(2048),
+        runtime=asks.minutes(30),
     params:
         subject=lambda wildcards: wildcards.subject,
         facts=report_facts,
