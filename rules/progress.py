@@ -128,9 +128,9 @@ class Short(logging.Formatter):
 
 
 def not_noise(record):
-    """Not the lines that ours stand for, and not what the scheduler says to itself."""
+    """Not the line that ours stands for, and not what the scheduler says to itself."""
     event = getattr(getattr(record, "event", None), "value", None)
-    return event not in ("progress", "job_finished") and not str(record.msg).startswith(SCHEDULER)
+    return event != "progress" and not str(record.msg).startswith(SCHEDULER)
 
 
 def shorten(logger):

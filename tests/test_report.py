@@ -104,9 +104,9 @@ def test_lines_of_a_call(made):
     assert re.match(r"boldmill: 1 of 2 sessions, 0 of 1 ROI arrays; \d+ s, about \d+ s to go", lines[0])
     assert any(re.match(r"boldmill: 2 of 2 sessions, 1 of 1 ROI arrays; \d+ s$", line) for line in lines)
     assert made.first.jobs == [("arrays", "general.fmri.npy"), ("pack", "session_01.h5"), ("pack", "session_02.h5")]
-    assert "Finished jobid" not in made.first.text and "resources:" not in made.first.text
+    assert " steps (" not in made.first.text and "resources:" not in made.first.text
     logs = sorted((made.folder / ".snakemake/log").glob("*.log"))
-    assert "Finished jobid" in logs[0].read_text() and "resources:" in logs[0].read_text()
+    assert "3 of 3 steps (" in logs[0].read_text() and "resources:" in logs[0].read_text()
 
 
 def test_jobs_that_are_handed_in(root, tmp_path):
