@@ -14,29 +14,23 @@ PACKED = [("pack", f"session_{session:02d}.h5") for session in (1, 2, 3, 4)]
 
 
 def test_a_job_that_truly_needs_the_time(cluster, demo, local, tmp_path):  # noqa: F811
-    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=misbehaving(tmp_path, {2: "sleep 100"}))
+    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=misbehaving(tmp_path, {2: "sleep 70"}))
     flow(GENERAL, options=["--set-resources", "pack:runtime=attempt"])
     assert flow.attempts()["02"] == [("TIMEOUT", 1.0, 1), ("COMPLETED", 2.0, 2)]
     assert results(flow) == results(local)
 
 
 def test_a_node_that_fails(cluster, demo, local, tmp_path):  # noqa: F811
-    """Slurm itself starts its jobs again on another."""
-    flow = SlurmFlow(
-        tmp_path,
-        {"root": str(demo)},
-        cluster=cluster,
-        bin=misbehaving(tmp_path, {2: "once sleep 150", 3: "once sleep 150"}),
-    )
+    """Slurm itself starts its jobs again, two minutes later."""
+    programs = misbehaving(tmp_path, {2: "once sleep 150", 3: "once sleep 150"})
+    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=programs)
     child = flow.start(GENERAL)
     job = flow.wait(lambda: flow.running(2), "session 2 is not at work")
     node = cluster.call("squeue", "-h", "-j", job, "-o", "%N").strip()
     cluster.call("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
-    try:
-        flow.wait(lambda: len(cluster.jobs(columns="JobID,State", state="NODE_FAIL")) > 0, "no job has failed")
-    finally:
-        cluster.call("scontrol", "update", f"nodename={node}", "state=resume")
-    done = flow.ended(child, 400)
+    flow.wait(lambda: flow.attempts()["02"][0][0] == "NODE_FAIL", "no job has failed")
+    cluster.call("scontrol", "update", f"nodename={node}", "state=resume")
+    done = flow.ended(child, 500)
     assert done.status == 0, done.text
     assert [state for state, _, _ in flow.attempts()["02"]] == ["NODE_FAIL", "COMPLETED"]
     assert results(flow) == results(local) and flow.temporaries() == []

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -42,7 +43,16 @@ class SlurmFlow(Flow):
 
     def ended(self, child, seconds=300):
         """The end of a Snakemake that `start` began."""
-        return Done(child.wait(seconds * PATIENCE), self.said())
+        try:
+            return Done(child.wait(seconds * PATIENCE), self.said())
+        except subprocess.TimeoutExpired:
+            self.stop(child)
+            raise AssertionError(f"no end in sight\n{self.said()}") from None
+
+    def stop(self, child):
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGINT)
+            child.wait(60 * PATIENCE)
 
     def any(self, *targets, **how):
         return self.ended(self.start(*targets, **how))

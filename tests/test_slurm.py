@@ -58,7 +58,7 @@ def killed(cluster, demo, tmp_path_factory):
     cluster.call("scancel", "--signal=KILL", "--full", flow.wait(lambda: flow.running(3), "session 3 is not at work"))
     cluster.call("scontrol", "requeue", flow.wait(lambda: flow.running(4), "session 4 is not at work"))
     yield flow, child
-    child.kill()
+    flow.stop(child)
 
 
 def test_the_demo_subject(cluster, demo, local, killed, tmp_path):
