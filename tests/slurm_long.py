@@ -8,39 +8,31 @@ import slurmcluster
 from conftest import ROOT
 from flow import Flow
 from slurmflow import GENERAL, SlurmFlow, misbehaving
-from test_slurm import ARRAYS, attempts, cluster, demo, local, results  # noqa: F401  fixtures
+from test_slurm import ARRAYS, cluster, demo, local, results  # noqa: F401  fixtures
 
 PACKED = [("pack", f"session_{session:02d}.h5") for session in (1, 2, 3, 4)]
 
 
 def test_a_job_that_truly_needs_the_time(cluster, demo, local, tmp_path):  # noqa: F811
-    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=misbehaving(tmp_path, {2: "sleep 100"}))
-    before = len(cluster.jobs())
+    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=misbehaving(tmp_path, {2: "sleep 70"}))
     flow(GENERAL, options=["--set-resources", "pack:runtime=attempt"])
-    assert attempts(cluster, before)["02"] == [("TIMEOUT", 1.0, 1), ("COMPLETED", 2.0, 2)]
+    assert flow.attempts()["02"] == [("TIMEOUT", 1.0, 1), ("COMPLETED", 2.0, 2)]
     assert results(flow) == results(local)
 
 
 def test_a_node_that_fails(cluster, demo, local, tmp_path):  # noqa: F811
-    """Slurm itself starts its jobs again on another."""
-    flow = SlurmFlow(
-        tmp_path,
-        {"root": str(demo)},
-        cluster=cluster,
-        bin=misbehaving(tmp_path, {2: "once sleep 150", 3: "once sleep 150"}),
-    )
-    before = len(cluster.jobs())
+    """Slurm itself starts its jobs again, two minutes later."""
+    programs = misbehaving(tmp_path, {2: "once sleep 150", 3: "once sleep 150"})
+    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=programs)
     child = flow.start(GENERAL)
     job = flow.wait(lambda: flow.running(2), "session 2 is not at work")
     node = cluster.call("squeue", "-h", "-j", job, "-o", "%N").strip()
     cluster.call("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
-    try:
-        flow.wait(lambda: len(cluster.jobs(columns="JobID,State", state="NODE_FAIL")) > 0, "no job has failed")
-    finally:
-        cluster.call("scontrol", "update", f"nodename={node}", "state=resume")
-    done = flow.ended(child, 400)
+    flow.wait(lambda: flow.attempts()["02"][0][0] == "NODE_FAIL", "no job has failed")
+    cluster.call("scontrol", "update", f"nodename={node}", "state=resume")
+    done = flow.ended(child, 500)
     assert done.status == 0, done.text
-    assert [state for state, _, _ in attempts(cluster, before)["02"]] == ["NODE_FAIL", "COMPLETED"]
+    assert [state for state, _, _ in flow.attempts()["02"]] == ["NODE_FAIL", "COMPLETED"]
     assert results(flow) == results(local) and flow.temporaries() == []
 
 
@@ -74,10 +66,33 @@ def test_more_sessions_than_an_array_holds(cluster, run, tmp_path):  # noqa: F81
     run("synthnsd", "--quiet", *small, tmp_path / "nsd")
     config = {"root": str(tmp_path / "nsd"), "targets": ["packed"], "pack": {"volumes": 20}}
     flow = SlurmFlow(tmp_path, config, cluster=cluster)
-    before = len(cluster.jobs())
     assert len(flow(options=[*ARRAYS, "-j1000"]).jobs) == 30
     assert len(list(flow.path("cache/subj01").glob("session_??.h5"))) == 30
-    assert sorted(int(job["JobID"].partition("_")[2]) for job in cluster.jobs()[before:]) == list(range(1, 31))
+    assert sorted(int(job["JobID"].partition("_")[2]) for job in cluster.jobs(name=flow.name())) == list(range(1, 31))
+
+
+def test_account_partition_and_more_memory(cluster, demo, tmp_path):  # noqa: F811
+    """The profile with the lines that docs/cluster.md tells to put there."""
+    cluster.call("sacctmgr", "-i", "-Q", "add", "account", "lab", "cluster=mill")
+    cluster.call("sacctmgr", "-i", "-Q", "add", "user", cluster.words["user"], "account=lab")
+    text = (ROOT / "profiles/slurm/config.yaml").read_text()
+    for line in ("default-resources:", "  slurm_account:", "  slurm_partition:", "  slurm_extra:"):
+        assert f"# {line}" in text
+        text = text.replace(f"# {line}", line)
+    text = text.replace('slurm_account: "..."', 'slurm_account: "lab"').replace(
+        'partition: "..."', 'partition: "main"'
+    )
+    text = text.replace("'--constraint=lustre'", "'--nice=10'")
+    text += 'set-resources:\n  pack: {mem_mb: "2048 * 2 ** (attempt - 1)", runtime: "60 * attempt"}\n'
+    (tmp_path / "profile").mkdir()
+    (tmp_path / "profile/config.yaml").write_text(text)
+    programs = misbehaving(tmp_path, {1: f"echo $TMPDIR > {tmp_path}/scratch"})
+    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, profile=str(tmp_path / "profile"), bin=programs)
+    flow("cache/subj01/session_01.h5", options=["--default-resources", f"tmpdir='{tmp_path}'", "slurm_account=lab"])
+    flow("cache/subj01/session_02.h5")
+    columns = "Account,Partition,ReqMem,TimelimitRaw"
+    assert [list(job.values()) for job in cluster.jobs(columns=columns)][-2:] == [["lab", "main", "2G", "60"]] * 2
+    assert (tmp_path / "scratch").read_text().strip() == str(tmp_path)
 
 
 def test_the_whole_workflow_in_one_job(cluster, demo, local, tmp_path):  # noqa: F811

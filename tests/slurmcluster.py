@@ -25,6 +25,9 @@ NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue"
 ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db", "mariadb", "sacct", "sacctmgr")
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
+# A daemon ends with the process that started it, even if that is killed.
+ORPHAN = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
+
 CONTROLLER = """\
 ClusterName=mill
 SlurmctldHost={host}(127.0.0.1)
@@ -196,7 +199,7 @@ class Cluster:
     def daemon(self, name, *options):
         with open(self.folder / f"run/{name}{len(self.children)}.said", "wb") as log:
             how = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "start_new_session": True}
-            child = subprocess.Popen([find(name), *options], env=self.env, cwd=self.folder, **how)
+            child = subprocess.Popen([*ORPHAN, find(name), *options], env=self.env, cwd=self.folder, **how)
         self.children.append((name, child))
 
     def until(self, ready, otherwise, seconds=30):

@@ -1,7 +1,9 @@
 """What the tests on a real Slurm share: a dataset, a workflow whose jobs go through sbatch, bad programs."""
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -39,28 +41,59 @@ class SlurmFlow(Flow):
                 self.command(*targets, **how), stdout=said, stderr=said, env=self.env, start_new_session=True
             )
 
+    def ended(self, child, seconds=300):
+        """The end of a Snakemake that `start` began."""
+        try:
+            return Done(child.wait(seconds * PATIENCE), self.said())
+        except subprocess.TimeoutExpired:
+            self.stop(child)
+            raise AssertionError(f"no end in sight\n{self.said()}") from None
+
+    def stop(self, child):
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGINT)
+            child.wait(60 * PATIENCE)
+
+    def any(self, *targets, **how):
+        return self.ended(self.start(*targets, **how))
+
     def said(self):
         return self.path("said").read_text(errors="replace")
 
-    def ended(self, child, seconds=240):
-        """The end of a Snakemake that `start` began."""
-        return Done(child.wait(seconds * PATIENCE), self.said())
-
-    def wait(self, ready, what, seconds=60):
+    def wait(self, ready, what, seconds=120):
         end = time.monotonic() + seconds * PATIENCE
         while not (found := ready()):
             assert time.monotonic() < end, f"{what}\n{self.said()[-4000:]}\n{self.cluster.queue()}"
             time.sleep(0.2)
         return found
 
+    # Jobs of the last call
+
+    def name(self):
+        """What Slurm knows them by."""
+        return re.search(r"SLURM run ID: (\S+)", self.said()).group(1)
+
+    def queue(self):
+        """Those that have not ended: lists of number, state and comment."""
+        return [line.split()[:3] for line in self.cluster.queue("%i %T %k %j") if line.endswith(self.name())]
+
     def running(self, session, mark="at_work"):
         """The number of the job that packs the session, once its program is at work."""
         if not self.path(f"{mark}_{session:02d}").exists():
             return None
-        found = [line.split() for line in self.cluster.queue("%i %T %k")]
-        return next(
-            (job for job, state, why in found if state == "RUNNING" and why.endswith(f"_{session:02d}")), None
-        )
+        ours = (job for job, state, why in self.queue() if state == "RUNNING" and why.endswith(f"_{session:02d}"))
+        return next(ours, None)
+
+    def attempts(self):
+        """Of each session's, in order: what became of them, their gigabytes and their minutes."""
+        found = {}
+        for job in self.cluster.jobs(name=self.name()):
+            memory = float(job["ReqMem"][:-1]) / {"M": 1024, "G": 1}[job["ReqMem"][-1]]
+            ended = job["State"].split()[0], round(memory, 1), int(job["TimelimitRaw"])
+            found.setdefault(job["Comment"].rpartition("_")[2], []).append(ended)
+        return found
+
+    # What may be left
 
     def temporaries(self):
         return sorted(path.name for path in self.path("cache").rglob(".*.tmp"))

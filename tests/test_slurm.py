@@ -45,53 +45,33 @@ def results(flow):
     return {path.name: path.read_bytes() for path in found}
 
 
-def test_the_demo_subject(cluster, demo, local, tmp_path):
-    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster)
-    flow(GENERAL, options=ARRAYS)
-    assert results(flow) == results(local)
-    jobs = [job for job in cluster.jobs() if job["State"] == "COMPLETED"]
-    assert [job["JobID"].partition("_")[2] for job in jobs] == ["1", "2", "3", "4", ""]
-    table = list(csv.DictReader(next(flow.path("logs/slurm").glob("efficiency_report_*.csv")).open()))
-    assert any(row["RuleName"].startswith("rule_arrays") and float(row["MaxRSS_MB"]) > 0 for row in table)
-    assert cluster.queue() == [] and flow.temporaries() == []
-
-
-def attempts(cluster, since):
-    """Of each session's jobs, in order: what became of it, its gigabytes and its minutes."""
-    found = {}
-    for job in cluster.jobs()[since:]:
-        memory = float(job["ReqMem"][:-1]) / {"M": 1024, "G": 1}[job["ReqMem"][-1]]
-        ended = job["State"].split()[0], round(memory, 1), int(job["TimelimitRaw"])
-        found.setdefault(job["Comment"].rpartition("_")[2], []).append(ended)
-    return found
-
-
-def test_killed_jobs_are_tried_again_with_more(cluster, demo, local, tmp_path):
+@pytest.fixture(scope="module")
+def killed(cluster, demo, tmp_path_factory):
     """Session 1 needs more memory than it asked for, session 2 more time, session 3 is killed by its owner, session 4
-    is sent back to the queue."""
+    is sent back to the queue. This goes on while other tests run, as the least time that Slurm knows is a minute."""
+    folder = tmp_path_factory.mktemp("killed")
     eater = f"{sys.executable} -c 'import time; eaten = bytearray(b\"x\") * 1_100_000_000; time.sleep(8)'"
     once = "once sleep 150"
-    programs = misbehaving(tmp_path, {1: eater, 2: once, 3: once, 4: once})
-    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=programs)
-    before = len(cluster.jobs())
+    programs = misbehaving(folder, {1: eater, 2: once, 3: once, 4: once})
+    flow = SlurmFlow(folder, {"root": str(demo)}, cluster=cluster, bin=programs)
     child = flow.start(GENERAL, options=["--set-resources", "pack:runtime=attempt"])
     cluster.call("scancel", "--signal=KILL", "--full", flow.wait(lambda: flow.running(3), "session 3 is not at work"))
     cluster.call("scontrol", "requeue", flow.wait(lambda: flow.running(4), "session 4 is not at work"))
-    done = flow.ended(child)
-    assert done.status == 0, done.text
+    yield flow, child
+    flow.stop(child)
+
+
+def test_the_demo_subject(cluster, demo, local, killed, tmp_path):
+    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster)
+    flow(GENERAL, options=ARRAYS)
     assert results(flow) == results(local)
-    assert attempts(cluster, before) == {
-        "01": [("FAILED", 1.0, 1), ("COMPLETED", 2.0, 2)],
-        "02": [("TIMEOUT", 1.0, 1), ("COMPLETED", 2.0, 2)],
-        "03": [("CANCELLED", 1.0, 1), ("COMPLETED", 2.0, 2)],
-        "04": [("REQUEUED", 1.0, 1), ("COMPLETED", 1.0, 1)],
-        "general": [("COMPLETED", 1.2, 10)],
-    }
-
-
-def nothing_is_left(flow, cluster):
-    flow.wait(lambda: not cluster.queue(), "jobs are left")
-    assert flow.temporaries() == [] and flow.programs_at_work() == []
+    jobs = cluster.jobs(name=flow.name())
+    assert [(job["JobID"].partition("_")[2], job["State"]) for job in jobs] == [
+        (task, "COMPLETED") for task in ("1", "2", "3", "4", "")
+    ]
+    table = list(csv.DictReader(next(flow.path("logs/slurm").glob("efficiency_report_*.csv")).open()))
+    assert any(row["RuleName"].startswith("rule_arrays") and float(row["MaxRSS_MB"]) > 0 for row in table)
+    assert flow.queue() == [] and flow.temporaries() == []
 
 
 def test_cancelled_and_interrupted_workflows_leave_nothing_and_go_on(cluster, demo, local, tmp_path):
@@ -107,11 +87,12 @@ def test_cancelled_and_interrupted_workflows_leave_nothing_and_go_on(cluster, de
         flow.wait(lambda n=others: flow.said().count("Finished jobid") == n, "sessions 1 and 4 are not made")
         assert len(flow.temporaries()) == 2
         if how == "scancel":
-            cluster.call("scancel", "--user", cluster.words["user"])
+            cluster.call("scancel", "--name", flow.name())
         else:
             os.killpg(child.pid, signal.SIGINT)
         assert flow.ended(child).status != 0, flow.said()
-        nothing_is_left(flow, cluster)
+        flow.wait(lambda: not flow.queue(), "jobs are left")
+        assert flow.temporaries() == [] and flow.programs_at_work() == []
     flow.path("stop").unlink()
     assert flow(GENERAL).jobs == [
         ("arrays", "general.fmri.npy"),
@@ -119,3 +100,17 @@ def test_cancelled_and_interrupted_workflows_leave_nothing_and_go_on(cluster, de
         ("pack", "session_03.h5"),
     ]
     assert results(flow) == results(local)
+
+
+def test_killed_jobs_are_tried_again_with_more(killed, local):
+    flow, child = killed
+    done = flow.ended(child)
+    assert done.status == 0, done.text
+    assert results(flow) == results(local)
+    assert flow.attempts() == {
+        "01": [("FAILED", 1.0, 1), ("COMPLETED", 2.0, 2)],
+        "02": [("TIMEOUT", 1.0, 1), ("COMPLETED", 2.0, 2)],
+        "03": [("CANCELLED", 1.0, 1), ("COMPLETED", 2.0, 2)],
+        "04": [("REQUEUED", 1.0, 1), ("COMPLETED", 1.0, 1)],
+        "general": [("COMPLETED", 1.2, 10)],
+    }
