@@ -155,3 +155,10 @@ def test_names_outside_of_the_root(nsd, tmp_path):
     (tmp_path / "x").write_text("")
     both = Either(tree, Disk())
     assert both.exists(str(tmp_path / "x")) and both.local(str(tmp_path / "x")) == str(tmp_path / "x")
+
+
+def test_the_page_knows_all_settings():
+    page = (ROOT / "docs/download.md").read_text()
+    schema = yaml.safe_load((ROOT / "config/schema.yaml").read_text())
+    for key in schema["properties"]["remote"]["properties"]:
+        assert f"`{key}`" in page or f"`{key}:" in page, key
