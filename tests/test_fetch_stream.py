@@ -91,10 +91,10 @@ def test_three_commands(flow, local, s3):
     assert same_arrays(flow, local)
     # what was fetched does without the bucket
     assert flow.plan(remote={"url": None}) == []
+    flow.fails(says=["settings have changed"], options=["-n"], clean={"confounds": {"columns": "1-6"}})
     missing = next(flow.path("got").rglob("timeseries_session01_run05.nii.gz"))
     missing.unlink()
     flow.fails(says=[missing.name, "in the bucket and not here", "make fetch"], options=["-n", "-F"])
-    flow.fails(says=["settings have changed"], options=["-n"], clean={"confounds": {"columns": "1-6"}})
     flow("fetch")
     assert missing.exists()
 
