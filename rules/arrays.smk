@@ -54,8 +54,8 @@ else:
             "../envs/boldmill.yaml"
         threads: config["threads"]["arrays"]
         resources:
-            mem_mb=asks.memory(1280),
-            runtime=asks.minutes(10, per_gb=2),
+            mem_mb=asks.memory(1280 + 384 * STREAMED),
+            runtime=asks.minutes(10, per_gb=2, besides=streamed_bytes),
         params:
             read=direct_options,
             streamed=streamed_runs,

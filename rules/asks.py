@@ -21,10 +21,11 @@ def memory(least, per_largest=0):
     return mem_mb
 
 
-def minutes(least, per_gb=0):
-    """`least` minutes, and so many for each GB of all inputs."""
+def minutes(least, per_gb=0, besides=lambda wildcards: 0):
+    """`least` minutes, and so many for each GB of all inputs and of the bytes that come from elsewhere."""
 
     def runtime(wildcards, input, attempt):
-        return round(least + per_gb * sum(sizes(input)) / 1e9) * 2 ** (attempt - 1)
+        size = sum(sizes(input)) + besides(wildcards)
+        return round(least + per_gb * size / 1e9) * 2 ** (attempt - 1)
 
     return runtime

@@ -28,7 +28,8 @@ def on_disk(paths):
     """The paths; an error where they are still in the bucket."""
     missing = [path for path in paths if SAVED and not os.path.exists(path)]
     if missing:
-        raise WorkflowError(f"{missing[0]}: {len(missing)} such files are in the bucket and not here; {listing.HOW}")
+        more = f" (and {len(missing) - 1} more files)" if len(missing) > 1 else ""
+        raise WorkflowError(f"{missing[0]}: is in the bucket and not here{more}; {listing.HOW}")
     return paths
 
 

@@ -53,7 +53,7 @@ def extras(data, config):
 
 
 def extra(data, name, text):
-    if "/" not in text:
+    if "/" not in text and "." not in text:
         known = ", ".join(data.layout["extras"]) or "none"
         raise data.wrong(f"config: remote: extras: {name} is no path, and layout: extras has {known}; correct it")
     pattern = data.checked(lambda: Pattern.parse(text).fill(**data.constants).under(data.root))

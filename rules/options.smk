@@ -73,6 +73,10 @@ def streamed_etags(wildcards):
     return [SAVED.object(run.path).etag for run in runs_of(wildcards)] if STREAMED else []
 
 
+def streamed_bytes(wildcards):
+    return sum(SAVED.object(run.path).size for run in runs_of(wildcards)) if STREAMED else 0
+
+
 def direct_options(wildcards):
     if STREAMED and not config["layout"]["mask"] and not reader_cuts(wildcards):
         raise WorkflowError(f"config: rois: {wildcards.roi}: absent must be zero where runs are streamed (remote)")

@@ -152,6 +152,9 @@ def main():
         "tests/test_layout.py",
         "tests/test_presets.py",
         "tests/test_datasets.py",
+        "tests/test_fetch.py",
+        "tests/test_fetch_checks.py",
+        "tests/test_fetch_stream.py",
     ]
     programs = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("test_*.py"))
     package = [p for p in programs if p.startswith(("tests/test_python_", "tests/test_examples"))]

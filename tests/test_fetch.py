@@ -404,6 +404,17 @@ def test_verify_reads_all_of_it(dataset, tmp_path, call_fetch):
     call_fetch(dataset, "--verify", **SMALL)
 
 
+def test_verify_knows_what_no_etag_tells(dataset, tmp_path, call_fetch):
+    """The MD5 of what was fetched is in the record."""
+    dataset.put_parts("some/where/odd.bin", random.Random(6).randbytes(7 << 20), 6 << 20)
+    how = {**extras("odd.bin"), "sessions": 1, "runs": 1, "targets": ["packed"]}
+    call_fetch(dataset, **how)
+    call_fetch(dataset, "--verify", **how)
+    path = tmp_path / "got/odd.bin"
+    path.write_bytes(b"x" + path.read_bytes()[1:])
+    call_fetch(dataset, "--verify", fails="odd.bin: its MD5 was", **how)
+
+
 def test_files_that_were_there_before(dataset, nsd, tmp_path, call_fetch):
     """One that is the bucket's is taken as it is; one that is not is nobody's to overwrite, until told so."""
     mine, other = tmp_path / "got" / RUN.format(1, 1), tmp_path / "got" / RUN.format(1, 2)
@@ -431,7 +442,8 @@ def test_a_record_that_was_cut_off(dataset, tmp_path, call_fetch):
     journal.write_text("\n".join(lines)[:-20])
     assert "0 bytes were transferred" in call_fetch(dataset, **SMALL).err
     assert "0 bytes were transferred" in call_fetch(dataset, **SMALL).err
-    assert {json.loads(line)["path"] for line in lines} == tree_files(tmp_path / "got").keys()
+    whole = [line for line in journal.read_text().splitlines() if line.endswith("}")]
+    assert {json.loads(line)["path"] for line in whole} == tree_files(tmp_path / "got").keys()
 
 
 def test_faults_on_the_way_do_not_show(dataset, nsd, tmp_path, call_fetch):

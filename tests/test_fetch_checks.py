@@ -136,6 +136,15 @@ def test_patterns_find_the_same_in_a_listing_and_on_the_disk(nsd, tmp_path):
     assert found > 100
 
 
+def test_hidden_files_are_nobodys(tmp_path):
+    for name in ("V1.nii", ".V2.nii", ".part/V3.nii", "roi/V4.nii"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    for text in ("{roi}.nii", "{task}/{roi}.nii"):
+        found = Pattern.parse(text).under(str(tmp_path)).find(tree_of(tmp_path))
+        assert [file.labels["roi"] for file in found] == ["V1" if text == "{roi}.nii" else "V4"]
+
+
 def test_a_listing_is_asked_for_no_more_than_the_way(nsd):
     asked = []
     tree = tree_of(nsd)
@@ -155,3 +164,10 @@ def test_names_outside_of_the_root(nsd, tmp_path):
     (tmp_path / "x").write_text("")
     both = Either(tree, Disk())
     assert both.exists(str(tmp_path / "x")) and both.local(str(tmp_path / "x")) == str(tmp_path / "x")
+
+
+def test_the_page_knows_all_settings():
+    page = (ROOT / "docs/download.md").read_text()
+    schema = yaml.safe_load((ROOT / "config/schema.yaml").read_text())
+    for key in schema["properties"]["remote"]["properties"]:
+        assert f"`{key}`" in page or f"`{key}:" in page, key

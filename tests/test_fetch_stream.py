@@ -11,7 +11,7 @@ from itertools import count
 import makebids
 import numpy as np
 import pytest
-from conftest import PATIENCE, ROOT
+from conftest import ROOT
 from flow import Flow
 
 sys.path.insert(0, str(ROOT / "rules"))
@@ -91,10 +91,10 @@ def test_three_commands(flow, local, s3):
     assert same_arrays(flow, local)
     # what was fetched does without the bucket
     assert flow.plan(remote={"url": None}) == []
+    flow.fails(says=["settings have changed"], options=["-n"], clean={"confounds": {"columns": "1-6"}})
     missing = next(flow.path("got").rglob("timeseries_session01_run05.nii.gz"))
     missing.unlink()
     flow.fails(says=[missing.name, "in the bucket and not here", "make fetch"], options=["-n", "-F"])
-    flow.fails(says=["settings have changed"], options=["-n"], clean={"confounds": {"columns": "1-6"}})
     flow("fetch")
     assert missing.exists()
 
@@ -201,61 +201,3 @@ def test_streams_of_bids_with_masks(server, tmp_path):
     there()
     names = [path.relative_to(here.folder) for path in here.path("cache").rglob("*.npy")]
     assert names and all(here.bytes(name) == there.bytes(name) for name in names)
-
-
-# nifti2h5 --reader
-
-
-@pytest.fixture
-def session(root):
-    return sorted(root.rglob("timeseries_session01_run0*.nii.gz"))
-
-
-@pytest.fixture
-def mask(root):
-    return next(root.rglob("roi/nsdgeneral.nii.gz"))
-
-
-@pytest.mark.parametrize("threads", [1, 4])
-@pytest.mark.parametrize("memory", [1, 384])
-def test_a_reader_brings_the_same(run, session, mask, tmp_path, threads, memory):
-    how = ["--mask", mask, "--threads", threads, "--memory", memory]
-    run("nifti2h5", *how, *session, tmp_path / "a.npys")
-    run("nifti2h5", *how, "--reader", "cat", *session, tmp_path / "b.npys")
-    assert (tmp_path / "a.npys").read_bytes() == (tmp_path / "b.npys").read_bytes()
-
-
-BAD = {
-    "fails at its end": ('cat "$0"; exit 3', "could not bring it (exit status 3)"),
-    "is killed": ('cat "$0"; kill -9 $$', "was ended by signal 9"),
-    "stops early": ('head -c 2000 "$0"', "end early"),
-    "brings nothing": ("true", "too short (0 bytes)"),
-    "fails in the middle": ('case $0 in *run05*) head -c 2000 "$0"; exit 1;; *) cat "$0";; esac', "exit status 1"),
-    "brings too much": ('cat "$0"; echo and some more', "followed by something else"),
-    "brings another grid": ('case $0 in *run05*) cat ${0%/*}/../../../../../*.none;; *) cat "$0";; esac', "run05"),
-}
-
-
-@pytest.mark.parametrize("why", BAD)
-def test_a_reader_that(run, session, mask, tmp_path, why):
-    script, says = BAD[why]
-    words = [option for word in ("sh", "-c", script) for option in ("--reader", word)]
-    run.fails("nifti2h5", "--mask", mask, *words, *session, tmp_path / "x.h5", says=says)
-    assert not (tmp_path / "x.h5").exists()
-
-
-def test_calls_of_a_reader_that_make_no_sense(run, session, mask, tmp_path):
-    run.fails("nifti2h5", "--reader", "cat", *session, tmp_path / "x.h5", status=2, says="--mask")
-    how = ["--mask", mask, "--reader"]
-    run.fails("nifti2h5", *how, "no-such-program", *session, tmp_path / "x.h5", says="cannot be started")
-    single = [mask, mask]
-    run.fails("nifti2h5", *how, "cat", *single, tmp_path / "x.h5", says="has a single volume")
-
-
-def test_a_reader_ends_with_nifti2h5(run, session, mask, tmp_path):
-    """One that hangs is ended when another run fails."""
-    script = f'case $0 in *run01*) cat "$0"; exit 1;; *) echo $$ >> {tmp_path}/pids; exec sleep 300;; esac'
-    words = [option for word in ("sh", "-c", script) for option in ("--reader", word)]
-    begun = time.monotonic()
-    run.fails("nifti2h5", "--threads", 3, "--mask", mask, *words, *session, tmp_path / "x.h5", says="run01")
-    assert time.monotonic() - begun < 30 * PATIENCE

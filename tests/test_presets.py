@@ -63,7 +63,7 @@ def test_presets_fit_the_schema(name, schema):
             assert " " not in text and (key not in ("runs", "confounds") or "run" in pattern.holes), text
 
 
-@pytest.mark.parametrize("page, least", [("datasets", 7), ("cleaning", 6), ("workflow", 2)])
+@pytest.mark.parametrize("page, least", [("datasets", 7), ("cleaning", 6), ("workflow", 2), ("download", 4)])
 def test_examples_of_the_pages_fit_the_schema(schema, page, least):
     import jsonschema
 
