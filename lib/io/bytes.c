@@ -12,10 +12,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef BM_SMALL_BUFFERS /* fuzzing: small files meet every boundary */
+#define INPUT_BYTES ((size_t)256)
+#define HOLD_BYTES ((size_t)4096)
+#define SCRATCH_BYTES ((size_t)512)
+#define STEP_BYTES ((size_t)1024)
+#else
 #define INPUT_BYTES ((size_t)512 << 10)
 #define HOLD_BYTES ((size_t)65536)
 #define SCRATCH_BYTES ((size_t)256 << 10)
 #define STEP_BYTES ((size_t)1 << 20) /* decoded in one go: its checksum is taken while it is still in the cache */
+#endif
 #define DEFLATE_MAX_RATIO 1032       /* 258 bytes from 2 bits, the most that RFC 1951 can do */
 
 struct bm_bytes {

@@ -10,7 +10,11 @@
 
 #define MAX_HISTORY 1024
 #define MAX_JSON ((size_t)256 << 20)
+#ifdef BM_SMALL_BUFFERS
+#define BLOCK ((size_t)256)
+#else
 #define BLOCK ((size_t)1 << 20)
+#endif
 
 /* Appends up to n bytes in blocks, so that memory follows what is there and not what a header claims. */
 static int read_up_to(struct bm_bytes *in, size_t n, struct bm_buf *buf, struct bm_error *err)

@@ -10,14 +10,14 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
 {
-    return mend_gzip(data, size, most, seed);
+    return mend_gzip(data, size, most, seed, mend_nifti);
 }
 
 static void read_volumes(struct bm_nifti *n)
 {
     struct bm_error err = {0};
     size_t bytes = bm_nifti_volume_bytes(n), volumes = bm_nifti_info(n)->volumes;
-    void *volume = bytes <= 1u << 20 ? malloc(bytes) : NULL;
+    void *volume = bytes <= 1u << 16 ? malloc(bytes) : NULL;
 
     if (volume) {
         for (size_t i = 0; i < volumes / 2 + 1 && bm_nifti_next(n, volume, &err) == 1; i++)
@@ -28,6 +28,16 @@ static void read_volumes(struct bm_nifti *n)
         (void)bm_nifti_crc32(n);
 }
 
+/* A single volume as a mask is read. */
+static void read_only_volume(struct bm_nifti *n)
+{
+    struct bm_error err = {0};
+    double *values;
+
+    if (bm_grid_voxels(&bm_nifti_info(n)->grid) <= 1u << 13 && bm_nifti_only_volume(n, &values, &err) == 0)
+        free(values);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bm_error err = {0};
@@ -36,7 +46,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memfile_set(data, size);
     n = bm_nifti_open(size > 347 && data[345] == 'i' ? MEMFILE "x.hdr" : MEMFILE "x.nii",
                       &err); /* a pair in one file */
-    if (n)
+    if (n && bm_nifti_info(n)->volumes == 1)
+        read_only_volume(n);
+    else if (n)
         read_volumes(n);
     bm_nifti_close(n);
     return 0;

@@ -1,0 +1,21 @@
+#!/bin/sh
+# msanlibs.sh DIR - builds zlib and jansson for the memory sanitizer, from Debian's source packages, into DIR. Asks apt
+# with a state of its own below DIR: the system's lists stay as they are, and no privileges are needed.
+set -eu
+
+dir=$1
+apt="$dir/apt"
+mkdir -p "$apt/parts" "$apt/state/lists/partial" "$apt/cache/archives/partial" "$dir/src"
+sed 's/^Types:.*/Types: deb-src/' /etc/apt/sources.list.d/debian.sources >"$apt/parts/src.sources"
+options="-qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=$apt/parts -o Dir::State=$apt/state
+         -o Dir::Cache=$apt/cache -o APT::Sandbox::User=$(id -un)"
+# shellcheck disable=SC2086  # a list of options
+{
+  apt-get $options update
+  cd "$dir/src" && rm -rf ./zlib* ./jansson*
+  apt-get $options source zlib jansson >/dev/null
+}
+export CC=clang CFLAGS='-O2 -g -fno-omit-frame-pointer -fsanitize=memory -fPIC'
+(cd "$dir"/src/zlib-* && ./configure --static --prefix="$dir" && make -s libz.a && make -s install) >"$dir/zlib.log" 2>&1
+(cd "$dir"/src/jansson-* && ./configure -q --disable-shared --prefix="$dir" && make -s -C src install &&
+  install -m 644 jansson.pc "$dir") >"$dir/jansson.log" 2>&1
