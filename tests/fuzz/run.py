@@ -24,11 +24,11 @@ KEEP = ROOT / "build/fuzz"
 LIMITS = ["-malloc_limit_mb=128", "-rss_limit_mb=2048", "-timeout=5"]
 # Bytes of an input: what the format needs for its fields, and some samples.
 LONGEST = {"nifti": 1024, "npy": 512, "tables": 512, "confounds": 512, "specs": 512, "describe": 1024}
-LONGEST |= {"sealed": 1024, "stream": 3072, "seriesfile": 3072, "series": 8192}
+LONGEST |= {"sealed": 1024, "stream": 3072, "seriesfile": 3072, "series": 9216}
 ENVIRONMENT = {
     # HDF5 1.10 itself loses memory when a damaged file cannot be opened.
     "LSAN_OPTIONS": f"suppressions={HERE}/hdf5.supp:print_suppressions=0",
-    "ASAN_OPTIONS": "quarantine_size_mb=8:malloc_context_size=8:max_malloc_fill_size=256",
+    "ASAN_OPTIONS": "quarantine_size_mb=1:thread_local_quarantine_size_kb=64:malloc_context_size=4:max_malloc_fill_size=256",
 }
 
 
