@@ -209,7 +209,7 @@ static size_t change(uint8_t *data, size_t size, size_t most, const struct recor
     if (behind > sizeof held || room == 0)
         return size;
     memcpy(held, data + r->at + r->n, behind);
-    n = text ? text(data + r->at, n, room, seed) : LLVMFuzzerMutate(data + r->at, n, room);
+    n = text ? text(data + r->at, n, room, seed) : mend_mutate(data + r->at, n, room);
     memcpy(data + r->at + n, held, behind);
     data[r->at - 2] = (uint8_t)n;
     data[r->at - 1] = (uint8_t)(n >> 8);
@@ -225,7 +225,7 @@ size_t fakeh5_mend(uint8_t *data, size_t size, size_t most, unsigned seed)
     const unsigned what = mend_random(&state) % 32;
 
     if (!r || what == 0) {
-        size = LLVMFuzzerMutate(data, size, most);
+        size = mend_mutate(data, size, most);
     } else if (what == 1) {
         memmove(data + r->at - HEAD, data + r->at + r->n, size - r->at - r->n);
         size -= HEAD + r->n;

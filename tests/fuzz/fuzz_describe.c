@@ -20,8 +20,9 @@ static size_t change(uint8_t *data, size_t size, size_t most, unsigned seed)
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
 {
+    mend_begin(data, size);
     if (size < 2 || seed % 16 == 0)
-        return LLVMFuzzerMutate(data, size, most);
+        return mend_mutate(data, size, most);
     return 1 + mend_gzip(data + 1, size - 1, most - 1, seed / 16, change);
 }
 

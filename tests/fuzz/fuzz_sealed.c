@@ -12,6 +12,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
 {
+    mend_begin(data, size);
     if (size > 2 && data[1] == 0x93)
         return 1 + mend_text(data + 1, size - 1, most - 1, seed);
     return mend_sealed(data, size, most, seed);

@@ -9,6 +9,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
 {
+    mend_begin(data, size);
     return fakeh5_mend(data, size, most, seed);
 }
 

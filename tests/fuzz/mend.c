@@ -6,6 +6,12 @@
 #include <string.h>
 #include <zlib.h>
 
+#if __has_feature(memory_sanitizer)
+#include <sanitizer/msan_interface.h>
+#endif
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
+
 #define INNER ((size_t)1 << 16)
 #define STORED 65535u /* of one block */
 
@@ -15,10 +21,23 @@ uint32_t mend_random(uint32_t *state)
     return *state >> 8;
 }
 
-/* libFuzzer wants room, and no more bytes than there is room for. */
-static size_t mutate(uint8_t *data, size_t size, size_t most)
+void mend_begin(const uint8_t *data, size_t size)
 {
-    return most == 0 || size > most ? size : LLVMFuzzerMutate(data, size, most);
+#if __has_feature(memory_sanitizer)
+    __msan_unpoison(data, size);
+#else
+    (void)data;
+    (void)size;
+#endif
+}
+
+size_t mend_mutate(uint8_t *data, size_t size, size_t most)
+{
+    if (most == 0 || size > most)
+        return size;
+    size = LLVMFuzzerMutate(data, size, most);
+    mend_begin(data, size);
+    return size;
 }
 
 /* ---- gzip ---- */
@@ -69,7 +88,7 @@ size_t mend_gzip(uint8_t *data, size_t size, size_t most, unsigned seed, mutatio
     n = unpack(held, data, size);
     n = inner(held, n < most ? n : most, most < INNER ? most : INNER, seed);
     packed = pack(data, most, held, n);
-    return packed ? packed : mutate(data, size, most);
+    return packed ? packed : mend_mutate(data, size, most);
 }
 
 /* ---- NIfTI ---- */
@@ -140,7 +159,7 @@ size_t mend_nifti(uint8_t *data, size_t size, size_t most, unsigned seed)
     const uint32_t r = mend_random(&state);
 
     if (seed % 2 || at + 4 > size || at + width > size)
-        return mutate(data, size, most);
+        return mend_mutate(data, size, most);
     if (fields[f].kind == TYPE)
         put_type(data, version, r, big);
     else if (fields[f].kind == REAL && !(at == 168 && r % 2))
@@ -182,7 +201,7 @@ size_t mend_text(uint8_t *data, size_t size, size_t most, unsigned seed)
     size_t n = 0, at = size ? find_number(data, size, mend_random(&state) % size, &n) : 0;
 
     if (seed % 2 || n == 0 || size - n + m > most)
-        return mutate(data, size, most);
+        return mend_mutate(data, size, most);
     memmove(data + at + m, data + at + n, size - at - n);
     memcpy(data + at, word, m);
     return size - n + m;
@@ -206,7 +225,7 @@ static uint8_t *find_last(uint8_t *data, size_t size, const char *word)
     size_t n = strlen(word);
 
     for (size_t i = size < n ? 0 : size - n + 1; i-- > 0;) {
-        if (memcmp(data + i, word, n) == 0)
+        if (data[i] == (uint8_t)word[0] && memcmp(data + i, word, n) == 0)
             return data + i;
     }
     return NULL;
@@ -281,7 +300,7 @@ static size_t change_part(uint8_t *out, size_t most, uint8_t *data, const struct
         memcpy(out + head, body, n);
         return head + n;
     }
-    n = record ? mend_text(body, n, room - 128, seed / 8) : mutate(body, n, room - head);
+    n = record ? mend_text(body, n, room - 128, seed / 8) : mend_mutate(body, n, room - head);
     if (record)
         return put_record(out, most, body, n);
     if (head + n > most)
@@ -302,7 +321,7 @@ size_t mend_stream(uint8_t *data, size_t size, size_t most, unsigned seed)
 
     most = most < INNER ? most : INNER;
     if (!p || size > most || what == 0) {
-        size = mutate(data, size, most);
+        size = mend_mutate(data, size, most);
         mend_end(data, size);
         return size;
     }
@@ -314,11 +333,11 @@ size_t mend_stream(uint8_t *data, size_t size, size_t most, unsigned seed)
     } else if (what > 2) {
         made = change_part(out + used, most - used, data, p, mend_random(&state));
         if (!made)
-            return mutate(data, size, most);
+            return mend_mutate(data, size, most);
     }
     used += made;
     if (size - p->end > most - used)
-        return mutate(data, size, most);
+        return mend_mutate(data, size, most);
     memcpy(out + used, data + p->end, size - p->end);
     used += size - p->end;
     memcpy(data, out, used);
@@ -357,9 +376,9 @@ size_t mend_sealed(uint8_t *data, size_t size, size_t most, unsigned seed)
     size_t n = end ? (size_t)(end - data) - 1 : size ? size - 1 : 0, behind = size ? size - 1 - n : 0;
 
     if (size < 2 || size > most || n > INNER / 2 || most > INNER / 2 || seed % 16 == 0)
-        return mutate(data, size, most);
+        return mend_mutate(data, size, most);
     if (behind > 1 && seed % 4 == 1) {
-        behind = 1 + mutate(data + 2 + n, behind - 1, most - 2 - n);
+        behind = 1 + mend_mutate(data + 2 + n, behind - 1, most - 2 - n);
     } else {
         memcpy(text, data + 1, n);
         n = mend_text(text, n, most - 1 - behind, seed / 4);

@@ -9,8 +9,10 @@
 
 typedef size_t mutation(uint8_t *data, size_t size, size_t most, unsigned seed);
 
-/* libFuzzer's own mutation. */
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
+/* libFuzzer's own mutation; where there is no room, none. */
+size_t mend_mutate(uint8_t *data, size_t size, size_t most);
+/* To be called first in a custom mutator: the memory sanitizer does not see that libFuzzer has written the bytes. */
+void mend_begin(const uint8_t *data, size_t size);
 
 /* Changes what is inside a gzip file by `inner` and packs it again (stored blocks, right CRC-32 and length); now and
  * then, and where the input is none, `inner` changes the bytes as they are. */

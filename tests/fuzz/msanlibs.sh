@@ -15,7 +15,16 @@ options="-qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=$apt/par
   cd "$dir/src" && rm -rf ./zlib* ./jansson*
   apt-get $options source zlib jansson >/dev/null
 }
+cd "$dir/src"
 export CC=clang CFLAGS='-O2 -g -fno-omit-frame-pointer -fsanitize=memory -fPIC'
-(cd "$dir"/src/zlib-* && ./configure --static --prefix="$dir" && make -s libz.a && make -s install) >"$dir/zlib.log" 2>&1
-(cd "$dir"/src/jansson-* && ./configure -q --disable-shared --prefix="$dir" && make -s -C src install &&
-  install -m 644 jansson.pc "$dir") >"$dir/jansson.log" 2>&1
+(cd zlib-* && ./configure --static --prefix="$dir" && make -s libz.a && make -s install) >"$dir/zlib.log" 2>&1
+# jansson comes without its configure; the configuration is that of the installed package.
+mkdir -p "$dir/jansson"
+: >"$dir/include/jansson_private_config.h" # options stand below
+cp "$(pkg-config --variable=includedir jansson)"/jansson*.h "$dir/include"
+for file in jansson-*/src/*.c; do
+  # shellcheck disable=SC2086  # a list of options
+  $CC $CFLAGS -DHAVE_STDINT_H -DHAVE_LOCALE_H -DHAVE_UNISTD_H -I"$dir/include" -c "$file" \
+    -o "$dir/jansson/$(basename "$file" .c).o"
+done
+ar rcs "$dir/lib/libjansson.a" "$dir"/jansson/*.o
