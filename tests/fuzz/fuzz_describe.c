@@ -30,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const names[] = {
         MEMFILE "x",      MEMFILE "x_dseg.nii", MEMFILE "x.npy",  MEMFILE "sub-1_task-a_run-2_bold.nii.gz",
-        MEMFILE "x.json", MEMFILE "x.tsv",      MEMFILE "x.hdr", MEMFILE "/a/task-a_events.tsv"};
+        MEMFILE "x.json", MEMFILE "x.txt",      MEMFILE "x.hdr", MEMFILE "/a/task-a_events.txt"};
+    static const char table[] = "-1\tbefore\n1\tV1 left\n3\tV2\n70000\tbehind\n"; /* beside a label volume */
     struct bm_error err = {0};
     struct bm_describe_how how;
     json_t *info;
@@ -38,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1 || (size > 1 && data[1] == 0x89)) /* HDF5 is fuzz_series.c's part */
         return 0;
     memfile_set(data + 1, size - 1);
+    memfile_set_other(".tsv", table, sizeof table - 1);
     how = (struct bm_describe_how){.verify = data[0] & 8, .values = data[0] & 16};
     info = bm_describe(names[data[0] & 7], &how, &err);
     if (info)

@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_rows();
     } else {
         how = (struct bm_describe_how){.verify = data[0] & 2, .values = data[0] & 4};
-        json_decref(bm_describe(MEMFILE "x.json", &how, &err));
+        json_decref(bm_describe(MEMFILE "/x.json", &how, &err));
     }
     return 0;
 }

@@ -19,17 +19,20 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
     return mend_text(data, size, most, seed);
 }
 
-static void read_design(const char *column, bool named)
+/* Categories: none, those of the file, or others. */
+static void read_design(const char *column, unsigned choice)
 {
+    static char face[] = "face", house[] = "house", *names[] = {face, house};
     struct bm_error err = {0};
     struct bm_categories cats = {0};
+    const struct bm_categories others = {names, 2};
     struct bm_design design = {0};
     size_t rows;
     int events = bm_design_is_events(NAME, &err);
 
-    if (events > 0 && named)
+    if (events > 0 && choice & 8)
         (void)!bm_categories_collect(&cats, NAME, column, &err);
-    if (events >= 0 && bm_design_read(NAME, column, cats.n ? &cats : NULL, &design, &err) == 0)
+    if (events >= 0 && bm_design_read(NAME, column, choice & 16 ? &others : cats.n ? &cats : NULL, &design, &err) == 0)
         (void)!bm_design_rows(NAME, &rows, &err);
     bm_design_clear(&design);
     bm_categories_clear(&cats);
@@ -62,6 +65,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] & 1)
         read_labels(data + 1, size - 1);
     else
-        read_design(columns[data[0] >> 1 & 3], data[0] & 8);
+        read_design(columns[data[0] >> 1 & 3], data[0]);
     return 0;
 }

@@ -27,18 +27,34 @@ TEXTS = {
     "stimuli": b"onset\tduration\tstimulus\tx\n3e1\t1.5\t7\ta\n1\t0\t0\tb\n",
     "ctab": b"#1,3-5,V1v\n0 Unknown 0 0 0 0\n1 V1v 255 0 0 0\n2 V1d 0 255 0 0\n",
     "dseg": b"index\tname\tabbr\n1\tLeft Cortex\tlc\n2\tV1\tv\n#Left Cortex,2\n",
+    "many": b"1\n" * 130,
+    "nothing": b"onset\tduration\ttrial_type\nn/a\t1\tn/a\n2\t1\tcat\n",
+    "levels": b"a\tb\n" + b"".join(b"l%d\t%d\n" % (k, k) for k in range(52)),
+    "long": b"#none\n" + b"".join(b"%d label%02d\n" % (k, k) for k in range(66)),
+    "comma": b"#a,b\n1\ta,b\n",
     "two": b"#-3--1,b c\n-3\tb c\n1\ta\n\n5 5-6\n",
 }
-CHOICES = {"design": 0, "events": 8, "stimuli": 2, "ctab": 1, "dseg": 1, "two": 1}
+CHOICES = {"events": 8, "stimuli": 2, "nothing": 16} | dict.fromkeys(("ctab", "dseg", "two", "long", "comma"), 1)
 CONFOUNDS = {
     "named": b"\x4f#trans_*\ntrans_x\trot_x\tframewise_displacement\n0.1\t0\tn/a\n0.2\t1e-3\t0.31\n",
     "censored": b"\x66#fd > 0.3\nfd,x\nn/a,1\n0.5,2\n0.1,inf\n0.2,\n",
     "numbers": b"\x27#1-2\n 0.1  2e-3 -4\n 1 2 3\n-1 .5 0\n",
     "expanded": b'\x1a#x,x_derivative1\n"x"\tx_derivative1\tx_power2\n1\tn/a\t1\n3\t2\t9\n',
+    "taken": b'\x1f#x\nx\tx_derivative1\tx_power2\n1\tn/a\t1\n3\t2\t9\n',
+    "gap": b"\x01#x\nx\n1\nn/a\n2\n",
+    "less": b"\x40#x < 2\nx\n1\n2\n",
+    "at_most": b"\x40#x<=2\nx\n1\n2\n",
+    "equal": b"\x40#1=2\n1 1\n2 2\n",
+    "unequal": b"\x40#x != 1e2\nx\nnan\n2\n",
+    "none": b"\x07#none\nx\n2\n",
     "family": b"\x11#cosine0[0-2],!*\ncosine00\tcosine01\tcosine02\tcosine03\tcsf\n1\t2\t3\t4\t-nan\n",
     "mask": b"\x84#\n1\n1\n0\n1\n",
 }
 SPECS = {
+    "at_least": b"memory:x.nii >= 2\n",
+    "below": b"memory:x.nii < 1e3\n",
+    "at_most": b"memory:x.nii <= 5\n",
+    "number": b"memory:x.nii = 2.5\n",
     "above": b"memory:x.nii > 0.2\n",
     "names": b"memory:x_dseg.nii = V1v,3-5\n\n1 V1v 255 0 0 0\n2 V1d 0 255 0 0\n",
     "labels": b"memory:x.nii\n1,2-4\n",
@@ -48,12 +64,12 @@ SPECS = {
 }
 
 
-def nifti(cls, dtype, shape=(2, 1, 2, 3), order="<", slope=None, extension=False):
-    data = np.arange(np.prod(shape)).reshape(shape).astype(np.dtype(dtype).newbyteorder(order))
+def nifti(cls, dtype, shape=(2, 1, 2, 3), order="<", slope=None, extension=False, values=None):
+    data = np.reshape(values, (2, 2, 2)) if values else np.arange(np.prod(shape)).reshape(shape).astype(np.dtype(dtype).newbyteorder(order))
     header = cls.header_class(endianness=order)
     header.set_data_dtype(data.dtype)
     image = cls(data, np.diag([2, 2, 2, 1]), header)
-    image.header.set_zooms((2, 2, 2, 1.5)[: len(shape)])
+    image.header.set_zooms((2, 2, 2, 1.5)[: data.ndim])
     image.header.set_xyzt_units("mm", "sec")
     if slope:
         image.header.set_slope_inter(slope, 3)
@@ -105,6 +121,11 @@ def npy_seeds():
     cube = np.arange(12).reshape(2, 2, 3)
     kinds = {kind: npy(cube.astype(kind)) for kind in ("|b1", "|u1", "<i2", ">i4", "<f2", ">f8")}
     kinds = {kind.translate(str.maketrans("|<>", "nlb")): data for kind, data in kinds.items()}
+    plain = kinds["li2"]
+    fields = [("a", [("b", [("c", [("d", "<i2")])])], 2), ("e", "|b1")]
+    deep = b"[('a', " * 5 + b"'<i2'" + b")]" * 5
+    kinds |= {"nested": npy(np.zeros(2, np.dtype(fields))), "deep": plain.replace(b"'<i2'", deep), "objects": plain.replace(b"'<i2'", b"'|O' ")}
+    kinds |= {"python2": plain.replace(b"(2, 2, 3), ", b"(2L,2L,3L),"), "v2": plain[:6] + b"\2\0\x76\0\0\0" + plain[10:]}
     return kinds | {"fortran": npy(np.asfortranarray(cube)), "rows": npy(rows_of_design([1, 0, 2], tr=1.5))}
 
 
@@ -112,7 +133,9 @@ def streams():
     data = np.arange(12, dtype="<i2").reshape(4, 3)
     meta = rows_of_design([3, 0, 0, 5], tr=1.5)
     small = {"dims": [2, 2, 1], "voxels": [0, 1, 3], "tile_cols": 2}
+    full = {"volumes": 9, "categories": ["a", "b"], "steps": [{"tool": "x"}], "counts": {"a.b": 3}}
     return {
+        "full": write_stream([make_run(data[:2], times=[0, 5], **full, **small)]),
         "small": write_stream([make_run(data[:2], **small | {"tile_cols": 4})]),
         "labelled": write_stream([make_run(data, meta=meta, slope=0.5, **small)]),
         "two_runs": write_stream(
@@ -126,7 +149,9 @@ def described():
     of = {name: (b"\x1d", data) for name, data in TEXTS.items()}
     of |= {"sidecar": (b"\x04", b'{"RepetitionTime":1.5,"SliceTiming":[0,0.5],"TaskName":"a"}')}
     of |= {name: (b"\x18", nifti_seeds()[name]) for name in ("i2", "n2_big", "gz", "u1_3d")}
-    of |= {"labels": (b"\x11", nifti_seeds()["u1_3d"]), "analyze": (b"\x1e", nifti_seeds()["analyze"])}
+    labels = nifti(nib.Nifti1Image, "u1", values=[0, 0, 1, 1, 2, 2, 70, 70])
+    of |= {"bool": (b"\x08", npy_seeds()["nb1"]), "extension": (b"\x18", nifti_seeds()["extension"])}
+    of |= {"full": (b"\x18", streams()["full"]), "labels": (b"\x11", labels), "analyze": (b"\x1e", nifti_seeds()["analyze"])}
     of |= {name: (b"\x1a", npy_seeds()[name]) for name in ("rows", "bf8", "nu1", "fortran")}
     of |= {"matrix": (b"\x1a", npy(np.arange(6, dtype="<f4").reshape(2, 3))), "stream": (b"\x18", streams()["small"])}
     return {name: choice + data for name, (choice, data) in of.items()}
@@ -179,10 +204,11 @@ def seriesfile_seeds():
     voxels = record(1, 0, np.array([0, 1, 3], "<i8").tobytes())
     table = [record(0, 0, bytes(120 * n)) for n in (1, 2)]
     meta = rows_of_design([3, 0, 0, 5], tr=1.5)
+    even = small | {"subject": 2}
     floats = {"data": data.astype("<f4"), "deflate": True}
     return {
         "plain": b"\0" + table[0] + voxels + stored_run(0, small, data, deflate=False, meta=meta),
-        "deflate": b"\2" + table[1] + voxels + stored_run(0, small, **floats) + stored_run(1, small, **floats),
+        "deflate": b"\2" + table[1] + voxels + stored_run(0, small, **floats) + stored_run(1, even, **floats),
         "check": b"\x0a" + table[0] + voxels + stored_run(0, small, data, deflate=True),
     }
 
@@ -201,7 +227,7 @@ def main():
         "nifti": nifti_seeds(),
         "npy": npy_seeds(),
         "stream": streams(),
-        "tables": {name: bytes([CHOICES[name]]) + text for name, text in TEXTS.items()},
+        "tables": {name: bytes([CHOICES.get(name, 0)]) + text for name, text in TEXTS.items()},
         "confounds": CONFOUNDS,
         "specs": SPECS,
         "describe": described(),
