@@ -29,7 +29,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const names[] = {
-        MEMFILE "x",      MEMFILE "x_dseg.nii", MEMFILE "x.npy",  MEMFILE "sub-1_task-a_run-2_bold.nii.gz",
+        MEMFILE "x",      MEMFILE "x_dseg.nii", MEMFILE "x.npy", MEMFILE "sub-1_task-a_run-2_bold.nii.gz",
         MEMFILE "x.json", MEMFILE "x.txt",      MEMFILE "x.hdr", MEMFILE "/a/task-a_events.txt"};
     static const char table[] = "-1\tbefore\n1\tV1 left\n3\tV2\n70000\tbehind\n"; /* beside a label volume */
     struct bm_error err = {0};

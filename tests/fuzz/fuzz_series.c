@@ -16,8 +16,7 @@ static size_t image_size;
 /* The linker sends our calls of H5Fopen here. */
 hid_t __wrap_H5Fopen(const char *name, unsigned flags, hid_t fapl)
 {
-    if (H5Pset_fapl_core(fapl, 1 << 14, 0) < 0 ||
-        H5Pset_file_image(fapl, (void *)(uintptr_t)image, image_size) < 0)
+    if (H5Pset_fapl_core(fapl, 1 << 14, 0) < 0 || H5Pset_file_image(fapl, (void *)(uintptr_t)image, image_size) < 0)
         return H5I_INVALID_HID;
     return __real_H5Fopen(name, flags, fapl);
 }

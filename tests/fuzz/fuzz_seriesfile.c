@@ -1,5 +1,5 @@
-/* Our reader of series files, with a stand-in for the HDF5 library (fakeh5.h): run table, headers and footers, voxels,
- * metadata rows, checksums, tiles. */
+/* Our reader of series files, with a stand-in for the HDF5 library (fakeh5.h): run table, headers and footers,
+ * voxels, metadata rows, checksums, tiles. */
 #include "drain.h"
 #include "fakeh5.h"
 #include "io/seriesfile.h"

@@ -32,7 +32,11 @@ static void read_design(const char *column, unsigned choice)
 
     if (events > 0 && choice & 8)
         (void)!bm_categories_collect(&cats, NAME, column, &err);
-    if (events >= 0 && bm_design_read(NAME, column, choice & 16 ? &others : cats.n ? &cats : NULL, &design, &err) == 0)
+    if (events >= 0 && bm_design_read(NAME, column,
+                                      choice & 16 ? &others
+                                      : cats.n    ? &cats
+                                                  : NULL,
+                                      &design, &err) == 0)
         (void)!bm_design_rows(NAME, &rows, &err);
     bm_design_clear(&design);
     bm_categories_clear(&cats);

@@ -126,9 +126,9 @@ static uint64_t whole_number(uint32_t r)
 /* vox_offset of NIfTI-2 is a whole number, which is set as a real one here: both are worth trying. */
 static uint64_t real_number(uint32_t r, size_t size)
 {
-    static const double usual[] = {0,       1,      -1,    0.5,   352, 353, 544, 1e-45,          1e-300,
-                                   3.4e+38, 1e+300, 1e+15, 1e+16, 8,   16,  24,  4294967296.0, 1.0 / 0.0,
-                                   -1.0 / 0.0, 0.0 / 0.0};
+    static const double usual[] = {0,     1,      -1,           0.5,       352,        353,      544,
+                                   1e-45, 1e-300, 3.4e+38,      1e+300,    1e+15,      1e+16,    8,
+                                   16,    24,     4294967296.0, 1.0 / 0.0, -1.0 / 0.0, 0.0 / 0.0};
     const double v = usual[r % (sizeof usual / sizeof usual[0])];
     const float f = (float)v;
     uint64_t bits = 0;
@@ -139,8 +139,8 @@ static uint64_t real_number(uint32_t r, size_t size)
 
 static void put_type(uint8_t *data, size_t version, uint32_t r, bool big)
 {
-    static const uint16_t types[][2] = {{1, 1},     {2, 8},      {4, 16},    {8, 32},      {16, 32},    {32, 64},
-                                        {64, 64},   {128, 24},   {256, 8},   {512, 16},    {768, 32},   {1024, 64},
+    static const uint16_t types[][2] = {{1, 1},     {2, 8},      {4, 16},     {8, 32},     {16, 32},   {32, 64},
+                                        {64, 64},   {128, 24},   {256, 8},    {512, 16},   {768, 32},  {1024, 64},
                                         {1280, 64}, {1536, 128}, {1792, 128}, {2048, 256}, {2304, 32}, {0, 0}};
     const uint16_t *type = types[r % (sizeof types / sizeof types[0])];
     const size_t at = version ? 12 : 70;
@@ -190,11 +190,39 @@ static size_t find_number(const uint8_t *data, size_t size, size_t from, size_t 
 
 size_t mend_text(uint8_t *data, size_t size, size_t most, unsigned seed)
 {
-    static const char *const words[] = {
-        "0",      "1",     "2",    "-1",         "7",          "16",         "255",        "1024",  "32767",
-        "32768",  "65535", "65536", "2147483647", "2147483648", "4294967296", "1099511627776", "9223372036854775807",
-        "1e308",  "1e-5",  "0.5",  "1.",         "n/a",        "nan",        "inf",        "null",  "true",
-        "[]",     "{}",    "\"\"", "-",          " ",          "",           "18446744073709551616"};
+    static const char *const words[] = {"0",
+                                        "1",
+                                        "2",
+                                        "-1",
+                                        "7",
+                                        "16",
+                                        "255",
+                                        "1024",
+                                        "32767",
+                                        "32768",
+                                        "65535",
+                                        "65536",
+                                        "2147483647",
+                                        "2147483648",
+                                        "4294967296",
+                                        "1099511627776",
+                                        "9223372036854775807",
+                                        "1e308",
+                                        "1e-5",
+                                        "0.5",
+                                        "1.",
+                                        "n/a",
+                                        "nan",
+                                        "inf",
+                                        "null",
+                                        "true",
+                                        "[]",
+                                        "{}",
+                                        "\"\"",
+                                        "-",
+                                        " ",
+                                        "",
+                                        "18446744073709551616"};
     uint32_t state = seed;
     const char *word = words[mend_random(&state) % (sizeof words / sizeof words[0])];
     const size_t m = strlen(word);

@@ -40,7 +40,7 @@ CONFOUNDS = {
     "censored": b"\x66#fd > 0.3\nfd,x\nn/a,1\n0.5,2\n0.1,inf\n0.2,\n",
     "numbers": b"\x27#1-2\n 0.1  2e-3 -4\n 1 2 3\n-1 .5 0\n",
     "expanded": b'\x1a#x,x_derivative1\n"x"\tx_derivative1\tx_power2\n1\tn/a\t1\n3\t2\t9\n',
-    "taken": b'\x1f#x\nx\tx_derivative1\tx_power2\n1\tn/a\t1\n3\t2\t9\n',
+    "taken": b"\x1f#x\nx\tx_derivative1\tx_power2\n1\tn/a\t1\n3\t2\t9\n",
     "gap": b"\x01#x\nx\n1\nn/a\n2\n",
     "less": b"\x40#x < 2\nx\n1\n2\n",
     "at_most": b"\x40#x<=2\nx\n1\n2\n",
@@ -59,13 +59,17 @@ SPECS = {
     "names": b"memory:x_dseg.nii = V1v,3-5\n\n1 V1v 255 0 0 0\n2 V1d 0 255 0 0\n",
     "labels": b"memory:x.nii\n1,2-4\n",
     "not": b"memory:a = b.nii != 3\n7\n",
-    "bids": b"sub-01_ses-2_task-rest_run-03_desc-[a-c]*_bold.nii.gz\nsub-01_ses-2_task-rest_run-03_desc-b_bold.nii.gz\n",
+    "bids": b"sub-01_ses-2_task-rest_run-03_desc-[a-c]*_bold.nii.gz\nsub-01_ses-2_task-rest_run-03_desc-b_bold.nii\n",
     "nsd": b"/subj01/timeseries_session{session}_run{run:d}.nii.gz\n",
 }
 
 
 def nifti(cls, dtype, shape=(2, 1, 2, 3), order="<", slope=None, extension=False, values=None):
-    data = np.reshape(values, (2, 2, 2)) if values else np.arange(np.prod(shape)).reshape(shape).astype(np.dtype(dtype).newbyteorder(order))
+    data = (
+        np.reshape(values, (2, 2, 2))
+        if values
+        else np.arange(np.prod(shape)).reshape(shape).astype(np.dtype(dtype).newbyteorder(order))
+    )
     header = cls.header_class(endianness=order)
     header.set_data_dtype(data.dtype)
     image = cls(data, np.diag([2, 2, 2, 1]), header)
@@ -124,8 +128,15 @@ def npy_seeds():
     plain = kinds["li2"]
     fields = [("a", [("b", [("c", [("d", "<i2")])])], 2), ("e", "|b1")]
     deep = b"[('a', " * 5 + b"'<i2'" + b")]" * 5
-    kinds |= {"nested": npy(np.zeros(2, np.dtype(fields))), "deep": plain.replace(b"'<i2'", deep), "objects": plain.replace(b"'<i2'", b"'|O' ")}
-    kinds |= {"python2": plain.replace(b"(2, 2, 3), ", b"(2L,2L,3L),"), "v2": plain[:6] + b"\2\0\x76\0\0\0" + plain[10:]}
+    kinds |= {
+        "nested": npy(np.zeros(2, np.dtype(fields))),
+        "deep": plain.replace(b"'<i2'", deep),
+        "objects": plain.replace(b"'<i2'", b"'|O' "),
+    }
+    kinds |= {
+        "python2": plain.replace(b"(2, 2, 3), ", b"(2L,2L,3L),"),
+        "v2": plain[:6] + b"\2\0\x76\0\0\0" + plain[10:],
+    }
     return kinds | {"fortran": npy(np.asfortranarray(cube)), "rows": npy(rows_of_design([1, 0, 2], tr=1.5))}
 
 
@@ -151,7 +162,11 @@ def described():
     of |= {name: (b"\x18", nifti_seeds()[name]) for name in ("i2", "n2_big", "gz", "u1_3d")}
     labels = nifti(nib.Nifti1Image, "u1", values=[0, 0, 1, 1, 2, 2, 70, 70])
     of |= {"bool": (b"\x08", npy_seeds()["nb1"]), "extension": (b"\x18", nifti_seeds()["extension"])}
-    of |= {"full": (b"\x18", streams()["full"]), "labels": (b"\x11", labels), "analyze": (b"\x1e", nifti_seeds()["analyze"])}
+    of |= {
+        "full": (b"\x18", streams()["full"]),
+        "labels": (b"\x11", labels),
+        "analyze": (b"\x1e", nifti_seeds()["analyze"]),
+    }
     of |= {name: (b"\x1a", npy_seeds()[name]) for name in ("rows", "bf8", "nu1", "fortran")}
     of |= {"matrix": (b"\x1a", npy(np.arange(6, dtype="<f4").reshape(2, 3))), "stream": (b"\x18", streams()["small"])}
     return {name: choice + data for name, (choice, data) in of.items()}
