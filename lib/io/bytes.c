@@ -14,7 +14,7 @@
 
 #ifdef BM_SMALL_BUFFERS /* fuzzing: small files meet every boundary */
 #define INPUT_BYTES ((size_t)256)
-#define HOLD_BYTES ((size_t)4096)
+#define HOLD_BYTES ((size_t)1024)
 #define SCRATCH_BYTES ((size_t)512)
 #define STEP_BYTES ((size_t)1024)
 #else
@@ -23,7 +23,6 @@
 #define SCRATCH_BYTES ((size_t)256 << 10)
 #define STEP_BYTES ((size_t)1 << 20) /* decoded in one go: its checksum is taken while it is still in the cache */
 #endif
-#define DEFLATE_MAX_RATIO 1032       /* 258 bytes from 2 bits, the most that RFC 1951 can do */
 
 struct bm_bytes {
     char *name;
@@ -545,7 +544,7 @@ bool bm_bytes_may_hold(const struct bm_bytes *b, uint64_t n)
 {
     if (b->raw_size < 0)
         return true;
-    return (b->gzip ? n / DEFLATE_MAX_RATIO : n) <= (uint64_t)b->raw_size;
+    return (b->gzip ? n / BM_DEFLATE_MAX_RATIO : n) <= (uint64_t)b->raw_size;
 }
 
 const char *bm_bytes_name(const struct bm_bytes *b)

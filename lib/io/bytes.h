@@ -55,6 +55,8 @@ uint32_t bm_crc32(uint32_t crc, const void *data, size_t n);
 /* CRC-32 of A followed by B, from their CRCs and B's length. */
 uint32_t bm_crc32_join(uint32_t a, uint32_t b, uint64_t b_length);
 
+#define BM_DEFLATE_MAX_RATIO 1032 /* 258 bytes from 2 bits, the most that RFC 1951 can do */
+
 /* Tile codec, zlib format (RFC 1950) as HDF5's deflate filter stores it, level 1 speed. */
 size_t bm_deflate_bound(size_t n);
 /* Deflates src[n] into dst[cap]; *out = bytes written. Returns 1 and leaves dst undefined where it does not fit. */

@@ -18,7 +18,7 @@ static void read_volumes(struct bm_nifti *n)
 {
     struct bm_error err = {0};
     size_t bytes = bm_nifti_volume_bytes(n), volumes = bm_nifti_info(n)->volumes;
-    void *volume = bytes <= 1u << 16 ? malloc(bytes) : NULL;
+    void *volume = malloc(bytes ? bytes : 1);
 
     if (volume) {
         for (size_t i = 0; i < volumes / 2 + 1 && bm_nifti_next(n, volume, &err) == 1; i++)
@@ -35,7 +35,7 @@ static void read_only_volume(struct bm_nifti *n)
     struct bm_error err = {0};
     double *values;
 
-    if (bm_grid_voxels(&bm_nifti_info(n)->grid) <= 1u << 13 && bm_nifti_only_volume(n, &values, &err) == 0)
+    if (bm_nifti_only_volume(n, &values, &err) == 0)
         free(values);
 }
 

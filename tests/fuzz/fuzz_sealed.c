@@ -22,9 +22,14 @@ static void read_rows(void)
 {
     struct bm_error err = {0};
     struct bm_rowsfile rows;
+    int32_t history[BM_MAX_HISTORY];
+    struct bm_row row = {.stimulus_history = history};
 
-    if (bm_rowsfile_read(MEMFILE "x", &rows, &err) == 0)
-        bm_rowsfile_clear(&rows);
+    if (bm_rowsfile_read(MEMFILE "x", &rows, &err))
+        return;
+    for (size_t i = 0; rows.meta.history && i < rows.meta.n; i++)
+        bm_row_get(&rows.meta, i, &row);
+    bm_rowsfile_clear(&rows);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -77,12 +77,16 @@ static void use_names(const char *spec, const char *labels)
     struct bm_error err = {0};
     struct bm_bidsname bids;
     struct bm_runname run;
+    const size_t n = strlen(spec);
+    char *pattern;
 
     (void)bm_bidsname_parse(spec, &bids);
     bm_runname_parse(spec, &run);
     free(bm_runname_expand(spec, run.subject, run.session, run.run, &err));
-    if (labels && bm_glob_is(spec, strlen(spec)))
-        (void)bm_glob(spec, strlen(spec), labels);
+    pattern = malloc(n); /* no more than the pattern itself */
+    if (pattern && labels && bm_glob_is(spec, n))
+        (void)bm_glob(memcpy(pattern, spec, n), n, labels);
+    free(pattern);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

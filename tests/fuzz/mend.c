@@ -202,6 +202,7 @@ size_t mend_text(uint8_t *data, size_t size, size_t most, unsigned seed)
                                         "32768",
                                         "65535",
                                         "65536",
+                                        "33554432",
                                         "2147483647",
                                         "2147483648",
                                         "4294967296",

@@ -2,7 +2,7 @@
 
 Each target replays its seeds (tests/fuzz/corpus) and all files that ever broke it (tests/fuzz/found), and then
 mutates them --runs times, under the address and undefined-behaviour sanitizers or, with `make fuzz-msan`, the memory
-sanitizer. One allocation of more than 128 MiB, or 5 seconds for one input, is a finding. What is found lies in
+sanitizer. One allocation of more than 32 MiB, or 5 seconds for one input, is a finding. What is found lies in
 build/fuzz; put it into tests/fuzz/found/TARGET/ with the mend. Inputs that reached something new are kept there too,
 so that a later run goes on where this one ended (with --seed 0: by other random numbers), and every run adds a line
 to build/fuzz/runs.tsv.
@@ -21,12 +21,12 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILDS = {"address": ROOT / "build/fuzz-clang", "memory": ROOT / "build/msan-clang-zlib"}
 KEEP = ROOT / "build/fuzz"
-LIMITS = ["-malloc_limit_mb=128", "-rss_limit_mb=2048", "-timeout=5"]
+LIMITS = ["-malloc_limit_mb=32", "-rss_limit_mb=2048", "-timeout=5"]
 # Bytes of an input: what the format needs for its fields, and some samples.
-LONGEST = {"nifti": 1024, "npy": 512, "tables": 512, "confounds": 512, "specs": 512, "describe": 1024}
+LONGEST = {"nifti": 1024, "npy": 2560, "tables": 512, "confounds": 512, "specs": 512, "describe": 1024}
 LONGEST |= {"sealed": 1024, "stream": 3072, "seriesfile": 3072, "series": 9216}
-# Little is kept of what was freed: an input is done with in microseconds. HDF5 1.10 itself loses memory when it cannot
-# open a damaged file, and asks for as much as the file says: what we ask for is in the target seriesfile.
+# Little is kept of what was freed: an input is done with in microseconds. HDF5 1.10 itself loses memory when a
+# damaged file cannot be opened, and asks for as much as the file says: what we ask for is in the target seriesfile.
 MEMORY = "quarantine_size_mb=1:thread_local_quarantine_size_kb=64:malloc_context_size=4:max_malloc_fill_size=256"
 OF_LIBRARY = {"series": ":detect_leaks=0:allocator_may_return_null=1"}
 

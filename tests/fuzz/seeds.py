@@ -57,6 +57,11 @@ SPECS = {
     "number": b"memory:x.nii = 2.5\n",
     "above": b"memory:x.nii > 0.2\n",
     "names": b"memory:x_dseg.nii = V1v,3-5\n\n1 V1v 255 0 0 0\n2 V1d 0 255 0 0\n",
+    "glob": b"ab[!c-]?\nabdef\n",
+    "stars": b"*a*b?\naabab\n",
+    "list": b"memory:x.nii\n" + b",".join(b"%d-%d" % (k, k + 9) for k in range(1, 12)) + b"\n",
+    "entities": b"_".join([b"sub-1"] * 32) + b"_bold.nii\n",
+    "entities33": b"_".join([b"sub-1"] * 33) + b"_bold.nii\n",
     "labels": b"memory:x.nii\n1,2-4\n",
     "not": b"memory:a = b.nii != 3\n7\n",
     "bids": b"sub-01_ses-2_task-rest_run-03_desc-[a-c]*_bold.nii.gz\nsub-01_ses-2_task-rest_run-03_desc-b_bold.nii\n",
@@ -64,7 +69,7 @@ SPECS = {
 }
 
 
-def nifti(cls, dtype, shape=(2, 1, 2, 3), order="<", slope=None, extension=False, values=None):
+def nifti(cls, dtype, shape=(2, 1, 2, 3), order="<", slope=None, extension=0, values=None):
     data = (
         np.reshape(values, (2, 2, 2))
         if values
@@ -77,7 +82,7 @@ def nifti(cls, dtype, shape=(2, 1, 2, 3), order="<", slope=None, extension=False
     image.header.set_xyzt_units("mm", "sec")
     if slope:
         image.header.set_slope_inter(slope, 3)
-    if extension:
+    for _ in range(extension):
         image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"twelve bytes"))
     return image.to_bytes()
 
@@ -106,7 +111,8 @@ def nifti_seeds():
         "f8_scaled": nifti(one, "f8", slope=0.5),
         "n2": nifti(two, "i4"),
         "n2_big": nifti(two, "u2", order=">"),
-        "extension": nifti(one, "i2", extension=True),
+        "extension": nifti(one, "i2", extension=1),
+        "extensions": nifti(one, "i2", extension=9),
         "gz": gz(plain),
         "gz_members": gz(plain, 3),
         "pair": bytes(pair),
@@ -137,7 +143,9 @@ def npy_seeds():
         "python2": plain.replace(b"(2, 2, 3), ", b"(2L,2L,3L),"),
         "v2": plain[:6] + b"\2\0\x76\0\0\0" + plain[10:],
     }
-    return kinds | {"fortran": npy(np.asfortranarray(cube)), "rows": npy(rows_of_design([1, 0, 2], tr=1.5))}
+    wide = {f"dims{n}": npy(np.zeros((1,) * n)) for n in (8, 9)}
+    kinds |= {f"descr{n}": npy(np.zeros(1, [(f"f{k:04}", "|u1") for k in range(n)])) for n in (113, 114)}
+    return kinds | wide | {"fortran": npy(np.asfortranarray(cube)), "rows": npy(rows_of_design([1, 0, 2], tr=1.5))}
 
 
 def streams():
