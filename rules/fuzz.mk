@@ -21,6 +21,7 @@ fuzz-msan: deps-check $(MSAN_LIBS)/ready ## The same under the memory sanitizer
 	@$(VPY) tests/fuzz/run.py --jobs $(JOBS) --sanitizer memory $(FUZZ)
 
 $(MSAN_LIBS)/ready: tests/fuzz/msanlibs.sh
+	@rules/need.sh dpkg-source:dpkg-dev
 	tests/fuzz/msanlibs.sh $(MSAN_LIBS)
 	@touch $@
 

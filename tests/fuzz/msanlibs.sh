@@ -4,9 +4,11 @@
 set -eu
 
 dir=$1
+sources=/etc/apt/sources.list.d/debian.sources
+[ -r "$sources" ] || { echo "msanlibs.sh: there is no $sources; this needs Debian 12 or later" >&2; exit 1; }
 apt="$dir/apt"
 mkdir -p "$apt/parts" "$apt/state/lists/partial" "$apt/cache/archives/partial" "$dir/src"
-sed 's/^Types:.*/Types: deb-src/' /etc/apt/sources.list.d/debian.sources >"$apt/parts/src.sources"
+sed 's/^Types:.*/Types: deb-src/' "$sources" >"$apt/parts/src.sources"
 options="-qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=$apt/parts -o Dir::State=$apt/state
          -o Dir::Cache=$apt/cache -o APT::Sandbox::User=$(id -un)"
 # shellcheck disable=SC2086  # a list of options

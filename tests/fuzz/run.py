@@ -62,6 +62,20 @@ def note(*fields):
         print(time.strftime("%Y-%m-%d %H:%M"), *fields, sep="\t", file=f)
 
 
+def totals():
+    """What build/fuzz/runs.tsv adds up to, as a table; edges are those of the last run."""
+    sums = {}
+    for line in (KEEP / "runs.tsv").read_text().splitlines():
+        _, sanitizer, target, status, executions, seconds, edges = line.split("\t")
+        one = sums.setdefault((sanitizer, target), [0, 0, 0, 0])
+        one[:] = [one[0] + int(executions), one[1] + int(seconds), int(edges), one[3] + (status != "0")]
+    print("| sanitizer | target | executions | a second | edges | runs that found something |")
+    print("|---|---|---|---|---|---|")
+    for (sanitizer, target), (executions, seconds, edges, found) in sorted(sums.items()):
+        rate = executions / max(seconds, 1)
+        print(f"| {sanitizer} | {target} | {executions:,} | {rate:,.0f} | {edges:,} | {found} |")
+
+
 def main():
     targets = sorted(path.stem.removeprefix("fuzz_") for path in HERE.glob("fuzz_*.c"))
     args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -71,8 +85,11 @@ def main():
     args.add_argument("--skip", action="append", default=[], choices=targets, help="a target to leave out")
     args.add_argument("--jobs", type=int, default=1, help="targets at a time")
     args.add_argument("--sanitizer", choices=BUILDS, default="address")
+    args.add_argument("--totals", action="store_true", help="print what all runs so far add up to, and run nothing")
     args.add_argument("--option", action="append", default=[], help="one more option of libFuzzer")
     args = args.parse_args()
+    if args.totals:
+        return totals()
     if args.sanitizer == "memory":
         args.skip.append("series")  # the HDF5 library is not built for it
     chosen = [target for target in args.only or targets if target not in args.skip]
