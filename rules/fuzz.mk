@@ -2,6 +2,7 @@
 #     make fuzz                                    every target, the short form
 #     make fuzz FUZZ='--runs 5000000 --only npy'   the long form, one target
 #     make fuzz-msan                               the same under the memory sanitizer: uninitialised bytes
+#     make fuzz-mutants                            is what is taken out of the readers found?
 
 FUZZ_SRC  := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # The memory sanitizer must see every library: zlib and jansson are built for it, HDF5 is not.
@@ -10,7 +11,7 @@ FUZZ_OBJ  := $(patsubst %,$(OUT)/tests/fuzz/%.o,memfile mend)
 WRAPPED   := open fstat lseek read close posix_fadvise access H5Fopen
 MSAN_LIBS := $(abspath $(BUILD))/msan-libs
 
-.PHONY: fuzz fuzz-msan fuzz-build
+.PHONY: fuzz fuzz-msan fuzz-mutants fuzz-build
 fuzz: deps-check ## Feed the readers mutated files; FUZZ='--runs N --only TARGET'
 	@$(MAKE) --no-print-directory CC=clang VARIANT=fuzz fuzz-build
 	@$(VPY) tests/fuzz/run.py --jobs $(JOBS) $(FUZZ)
@@ -19,6 +20,10 @@ fuzz-msan: deps-check $(MSAN_LIBS)/ready ## The same under the memory sanitizer
 	@$(MAKE) --no-print-directory CC=clang VARIANT=msan ISAL=no fuzz-build \
 	  CFLAGS=-I$(MSAN_LIBS)/include ALL_LIBS="$(MSAN_LIBS)/lib/libjansson.a $(MSAN_LIBS)/lib/libz.a -lm"
 	@$(VPY) tests/fuzz/run.py --jobs $(JOBS) --sanitizer memory $(FUZZ)
+
+fuzz-mutants: deps-check ## Take checks out of the readers: do the fuzzers see it?
+	@$(MAKE) --no-print-directory CC=clang VARIANT=fuzz fuzz-build
+	@$(VPY) tests/fuzz/mutants.py $(FUZZ)
 
 $(MSAN_LIBS)/ready: tests/fuzz/msanlibs.sh
 	@rules/need.sh dpkg-source:dpkg-dev

@@ -23,7 +23,7 @@ BUILDS = {"address": ROOT / "build/fuzz-clang", "memory": ROOT / "build/msan-cla
 KEEP = ROOT / "build/fuzz"
 LIMITS = ["-malloc_limit_mb=32", "-rss_limit_mb=2048", "-timeout=5"]
 # Bytes of an input: what the format needs for its fields, and some samples.
-LONGEST = {"nifti": 1024, "npy": 2560, "tables": 512, "confounds": 512, "specs": 512, "describe": 1024}
+LONGEST = {"nifti": 1024, "npy": 2560, "tables": 1024, "confounds": 512, "specs": 512, "describe": 1024}
 LONGEST |= {"sealed": 1024, "stream": 3072, "seriesfile": 3072, "series": 9216}
 # Little is kept of what was freed: an input is done with in microseconds. HDF5 1.10 itself loses memory when a
 # damaged file cannot be opened, and asks for as much as the file says: what we ask for is in the target seriesfile.

@@ -30,7 +30,7 @@ TEXTS = {
     "many": b"1\n" * 130,
     "nothing": b"onset\tduration\ttrial_type\nn/a\t1\tn/a\n2\t1\tcat\n",
     "levels": b"a\tb\n" + b"".join(b"l%d\t%d\n" % (k, k) for k in range(52)),
-    "long": b"#none\n" + b"".join(b"%d label%02d\n" % (k, k) for k in range(66)),
+    "long": b"#none\n" + b"".join(b"%d label_no_%02d\n" % (k, k) for k in range(58)),
     "comma": b"#a,b\n1\ta,b\n",
     "two": b"#-3--1,b c\n-3\tb c\n1\ta\n\n5 5-6\n",
 }
