@@ -400,6 +400,13 @@ static int check_unchanged(const struct bm_bytes *b, struct bm_error *err)
 
 int bm_bytes_finish(struct bm_bytes *b, uint64_t *left, struct bm_error *err)
 {
+    uint64_t total;
+
+    return bm_bytes_finish_within(b, UINT64_MAX, left ? left : &total, err);
+}
+
+int bm_bytes_finish_within(struct bm_bytes *b, uint64_t most, uint64_t *left, struct bm_error *err)
+{
     uint64_t total = 0;
     long long got;
 
@@ -410,9 +417,8 @@ int bm_bytes_finish(struct bm_bytes *b, uint64_t *left, struct bm_error *err)
         if (got < 0)
             return -1;
         total += (uint64_t)got;
-    } while ((size_t)got == SCRATCH_BYTES);
-    if (left)
-        *left = total;
+    } while ((size_t)got == SCRATCH_BYTES && total <= most);
+    *left = total;
     return check_unchanged(b, err);
 }
 

@@ -66,7 +66,7 @@ int bm_rowsfile_read_meta(struct bm_bytes *in, struct bm_rows *meta, struct bm_e
         status = bm_fail(err, BM_EDATA, "%s: ends after %zu of %zu rows; make it again", name,
                          buf.size / bm_row_size(history), h.shape[0]);
     if (status == 0)
-        status = bm_bytes_finish(in, &left, err);
+        status = bm_bytes_finish_within(in, 0, &left, err);
     if (status == 0 && left > 0)
         status = bm_fail(err, BM_EDATA, "%s: has bytes after its last row; make it again", name);
     if (status < 0) {

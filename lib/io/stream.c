@@ -140,7 +140,7 @@ static int read_end(struct reader *r, struct bm_error *err)
     json_decref(end);
     if (!good)
         return damaged(r, "the checksum of the end record differs", err);
-    if (bm_bytes_finish(r->in, &left, err))
+    if (bm_bytes_finish_within(r->in, 0, &left, err))
         return -1;
     if (left)
         return damaged(r, "data follow the end record", err);
