@@ -3,6 +3,7 @@
 #define DRAIN_H
 
 #include "core/series.h"
+#include "use.h"
 
 #include <stdlib.h>
 
@@ -28,7 +29,7 @@ static void drain(struct bm_source *src)
         bool *want = want_some(src, run);
 
         while (src->next_tile(src, &tile, &err) == 1 && !(src->decode && src->decode(src, &tile, &err)))
-            ;
+            use(tile.data.data, tile.data.size);
         free(want);
     }
     bm_tile_free(&tile);

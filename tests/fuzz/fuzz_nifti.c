@@ -2,6 +2,7 @@
 #include "io/nifti.h"
 #include "memfile.h"
 #include "mend.h"
+#include "use.h"
 
 #include <stdlib.h>
 
@@ -22,7 +23,7 @@ static void read_volumes(struct bm_nifti *n)
 
     if (volume) {
         for (size_t i = 0; i < volumes / 2 + 1 && bm_nifti_next(n, volume, &err) == 1; i++)
-            ;
+            use(volume, bytes);
     }
     free(volume);
     if (!err.text[0] && bm_nifti_finish(n, NULL, NULL, &err) == 0)
@@ -35,8 +36,10 @@ static void read_only_volume(struct bm_nifti *n)
     struct bm_error err = {0};
     double *values;
 
-    if (bm_nifti_only_volume(n, &values, &err) == 0)
-        free(values);
+    if (bm_nifti_only_volume(n, &values, &err))
+        return;
+    use(values, bm_grid_voxels(&bm_nifti_info(n)->grid) * sizeof *values);
+    free(values);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -2,6 +2,7 @@
 #include "io/npy.h"
 #include "memfile.h"
 #include "mend.h"
+#include "use.h"
 
 #include <stdlib.h>
 
@@ -20,9 +21,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bm_npy_header h;
     enum bm_dtype dtype;
     void *items = NULL;
+    size_t n;
 
     memfile_set(data, size);
-    if (bm_npy_load(MEMFILE "x.npy", &h, &dtype, &items, &err) == 0)
-        free(items);
+    if (bm_npy_load(MEMFILE "x.npy", &h, &dtype, &items, &err))
+        return 0;
+    if (bm_npy_items(&h, "x", &n, &err) == 0)
+        use(items, n * bm_dtype_size(dtype));
+    free(items);
     return 0;
 }

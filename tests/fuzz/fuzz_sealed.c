@@ -4,6 +4,7 @@
 #include "io/rowsfile.h"
 #include "memfile.h"
 #include "mend.h"
+#include "use.h"
 
 #include <string.h>
 
@@ -29,6 +30,7 @@ static void read_rows(void)
         return;
     for (size_t i = 0; rows.meta.history && i < rows.meta.n; i++)
         bm_row_get(&rows.meta, i, &row);
+    use(rows.meta.data, rows.meta.n * bm_row_size(rows.meta.history));
     bm_rowsfile_clear(&rows);
 }
 
