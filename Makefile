@@ -45,12 +45,15 @@ FLAGS_release := -O3 -g $(HARDEN)
 FLAGS_debug   := -O0 -g3
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan    := -O1 -g -fsanitize=thread
-FLAGS_fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FLAGS_fuzz    := -O2 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+                 -DBM_SMALL_BUFFERS
+FLAGS_msan    := -O2 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,memory -fno-sanitize-recover=all \
+                 -DBM_SMALL_BUFFERS
 # The place of the counts is built in, so that it does not hang on the environment or the working directory.
 FLAGS_coverage = -O1 -g -fprofile-instr-generate=$(abspath $(OUT))/counts/%m.profraw -fcoverage-mapping \
                  -fprofile-update=atomic
 ifeq ($(FLAGS_$(VARIANT)),)
-$(error VARIANT=$(VARIANT) is not one of release debug asan tsan fuzz coverage)
+$(error VARIANT=$(VARIANT) is not one of release debug asan tsan fuzz msan coverage)
 endif
 ALL_CFLAGS = $(COMMON) $(WARN) $(FLAGS_$(VARIANT)) $(if $(HAVE_ISAL),-DBM_HAVE_ISAL) \
              $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)

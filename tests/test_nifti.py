@@ -15,7 +15,7 @@ import niftiwitness
 import numpy as np
 import pytest
 from conftest import AFFINE, PATIENCE, bold, write_nifti
-from oracle import read_stream
+from oracle import make_run, read_stream, write_stream
 
 wide = pytest.mark.skipif(not niftiwitness.WIDE, reason="numpy's long double has not 16 bytes here")
 
@@ -564,3 +564,32 @@ def test_a_flipped_bit_in_a_list(run, tmp_path):
     for keep in ([], ["--volumes", 2]):
         run.fails("nifti2h5", "--tr", 2, *keep, *files, tmp_path / "out.h5", says="v3.nii.gz")
     assert not (tmp_path / "out.h5").exists()
+
+
+# More than the header names -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def zeros():
+    """gzip of 65 MiB of zeros, whose checksum is wrong: who reads to its end complains of that."""
+    packed = bytearray(gzip.compress(bytes(65 << 20), 1, mtime=0))
+    packed[-6] ^= 1
+    return bytes(packed)
+
+
+def test_what_the_header_does_not_name_is_not_inflated(run, tmp_path, zeros):
+    write_nifti(tmp_path / "x.nii", np.ones((2, 2, 2, 3), "<i2"))
+    (tmp_path / "x.nii.gz").write_bytes(gzip.compress((tmp_path / "x.nii").read_bytes()) + zeros)
+    refused(run, tmp_path / "x.nii.gz", "bytes follow the 3 volumes")
+    run.fails("boldinfo", "--verify", tmp_path / "x.nii.gz", says="bytes follow the 3 volumes")
+    write_nifti(tmp_path / "x.hdr", np.ones((2, 2, 2, 3), "<i2"))
+    (tmp_path / "x.hdr").write_bytes(gzip.compress((tmp_path / "x.hdr").read_bytes() + bytes(4)) + zeros)
+    refused(run, tmp_path / "x.hdr", "more than 64 MiB follow the header")
+    np.save(tmp_path / "m.npy", np.ones((2, 2, 2), "|u1"))
+    (tmp_path / "m.npy").write_bytes(gzip.compress((tmp_path / "m.npy").read_bytes()) + zeros)
+    run.fails("boldinfo", tmp_path / "m.npy", says="bytes follow the array")
+    np.save(tmp_path / "r.npy", np.ones((2, 2), "<f4"))
+    (tmp_path / "r.npy").write_bytes(gzip.compress((tmp_path / "r.npy").read_bytes()) + zeros)
+    run.fails("boldinfo", "--verify", tmp_path / "r.npy", says="more data than the header says")
+    (tmp_path / "s.npys").write_bytes(gzip.compress(write_stream([make_run(np.ones((4, 2), "<i2"))])) + zeros)
+    run.fails("boldinfo", tmp_path / "s.npys", says="data follow the end record")

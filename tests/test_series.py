@@ -1,7 +1,9 @@
 """Series files and tile streams: what other readers see, round trips in any order, and streams that are not whole."""
 
 import io
+import json
 import time
+import zlib
 
 import h5py
 import numpy as np
@@ -309,6 +311,13 @@ def test_headers_that_lie(run, tmp_path, what):
     assert not (tmp_path / "out.h5").exists()
 
 
+def test_a_stream_that_is_shorter_than_its_header_says(run, tmp_path):
+    """64 MiB of samples are claimed; of a file it is known at once that they are not there."""
+    made = make_run(np.ones((4, 2), "<i2"), tile_cols=2)
+    (tmp_path / "x.npys").write_bytes(write_stream([made], heads=[made.head | {"rows": 2**24}]))
+    run.fails("concat", tmp_path / "x.npys", tmp_path / "out.h5", says="too short for the samples")
+
+
 @pytest.mark.parametrize("voxels", ["descending", "twice", "negative", "beyond"])
 def test_voxels_that_cannot_be(run, tmp_path, voxels):
     made = short_runs()[0]
@@ -378,6 +387,22 @@ def test_series_files_that_reach_out_of_themselves(run, tmp_path, what):
             f.create_dataset("runs/0002/fmri", shape=data.shape, dtype=data.dtype, external=raw)
     run.fails("concat", path, tmp_path / "out.h5", says="x.h5")
     assert not (tmp_path / "out.h5").exists()
+
+
+def test_a_tile_too_small_for_what_its_header_says(run, tmp_path):
+    """64 MiB of samples are claimed where a chunk of 12 bytes is stored, checksum and all."""
+    path = through_h5(run, tmp_path, [make_run(np.ones((4, 2), "<i2"), tile_cols=2)])
+    rows, packed = 2**24, zlib.compress(bytes(9))
+    with h5py.File(path, "r+") as f:
+        group = f["runs/0001"]
+        head = json.loads(group["header"][()].tobytes()) | {"rows": rows}
+        for name in ("header", "fmri", "tile_crc32"):
+            del group[name]
+        group.create_dataset("header", data=np.frombuffer(json.dumps(head).encode(), "u1"), chunks=True)
+        how = {"chunks": (rows, 2), "shuffle": True, "compression": "gzip"}
+        group.create_dataset("fmri", shape=(rows, 2), dtype="<i2", **how).id.write_direct_chunk((0, 0), packed)
+        group.create_dataset("tile_crc32", data=np.array([zlib.crc32(packed)], "<u4"), chunks=True)
+    run.fails("concat", path, tmp_path / "out.h5", says="too few bytes for its samples")
 
 
 def test_hdf5_of_another_kind(run, tmp_path):

@@ -12,11 +12,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef BM_SMALL_BUFFERS /* fuzzing: small files meet every boundary */
+#define INPUT_BYTES ((size_t)256)
+#define HOLD_BYTES ((size_t)1024)
+#define SCRATCH_BYTES ((size_t)512)
+#define STEP_BYTES ((size_t)1024)
+#else
 #define INPUT_BYTES ((size_t)512 << 10)
 #define HOLD_BYTES ((size_t)65536)
 #define SCRATCH_BYTES ((size_t)256 << 10)
 #define STEP_BYTES ((size_t)1 << 20) /* decoded in one go: its checksum is taken while it is still in the cache */
-#define DEFLATE_MAX_RATIO 1032       /* 258 bytes from 2 bits, the most that RFC 1951 can do */
+#endif
 
 struct bm_bytes {
     char *name;
@@ -394,6 +400,13 @@ static int check_unchanged(const struct bm_bytes *b, struct bm_error *err)
 
 int bm_bytes_finish(struct bm_bytes *b, uint64_t *left, struct bm_error *err)
 {
+    uint64_t total;
+
+    return bm_bytes_finish_within(b, UINT64_MAX, left ? left : &total, err);
+}
+
+int bm_bytes_finish_within(struct bm_bytes *b, uint64_t most, uint64_t *left, struct bm_error *err)
+{
     uint64_t total = 0;
     long long got;
 
@@ -404,9 +417,8 @@ int bm_bytes_finish(struct bm_bytes *b, uint64_t *left, struct bm_error *err)
         if (got < 0)
             return -1;
         total += (uint64_t)got;
-    } while ((size_t)got == SCRATCH_BYTES);
-    if (left)
-        *left = total;
+    } while ((size_t)got == SCRATCH_BYTES && total <= most);
+    *left = total;
     return check_unchanged(b, err);
 }
 
@@ -538,7 +550,7 @@ bool bm_bytes_may_hold(const struct bm_bytes *b, uint64_t n)
 {
     if (b->raw_size < 0)
         return true;
-    return (b->gzip ? n / DEFLATE_MAX_RATIO : n) <= (uint64_t)b->raw_size;
+    return (b->gzip ? n / BM_DEFLATE_MAX_RATIO : n) <= (uint64_t)b->raw_size;
 }
 
 const char *bm_bytes_name(const struct bm_bytes *b)

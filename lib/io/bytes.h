@@ -37,6 +37,9 @@ int bm_bytes_skip(struct bm_bytes *b, uint64_t n, struct bm_error *err) BM_MUST_
 /* Reads to the real end, checking all trailers, and that nobody wrote to the file meanwhile (size and time of
  * change). *left, if not NULL, gets how many decoded bytes were left over. */
 int bm_bytes_finish(struct bm_bytes *b, uint64_t *left, struct bm_error *err) BM_MUST_USE;
+/* The same where no more than `most` decoded bytes may be left over: it stops, with *left > most, as soon as there
+ * are more. A small file can hold a thousand times its size; what its header does not name need not be inflated. */
+int bm_bytes_finish_within(struct bm_bytes *b, uint64_t most, uint64_t *left, struct bm_error *err) BM_MUST_USE;
 
 bool bm_bytes_gzip(const struct bm_bytes *b);          /* was it gzip? */
 uint64_t bm_bytes_count(const struct bm_bytes *b);     /* decoded bytes handed out so far */
@@ -54,6 +57,8 @@ void bm_bytes_close(struct bm_bytes *b);             /* NULL is fine */
 uint32_t bm_crc32(uint32_t crc, const void *data, size_t n);
 /* CRC-32 of A followed by B, from their CRCs and B's length. */
 uint32_t bm_crc32_join(uint32_t a, uint32_t b, uint64_t b_length);
+
+#define BM_DEFLATE_MAX_RATIO 1032 /* 258 bytes from 2 bits, the most that RFC 1951 can do */
 
 /* Tile codec, zlib format (RFC 1950) as HDF5's deflate filter stores it, level 1 speed. */
 size_t bm_deflate_bound(size_t n);

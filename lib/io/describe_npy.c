@@ -15,21 +15,20 @@
 static int check_length(struct bm_bytes *in, const struct bm_npy_header *h, bool is_read, struct bm_error *err)
 {
     uint64_t left = 0;
-    size_t items, bytes;
+    size_t items, bytes = 0;
 
-    if (bm_npy_items(h, bm_bytes_name(in), &items, err) || bm_bytes_finish(in, &left, err))
+    if (bm_npy_items(h, bm_bytes_name(in), &items, err) ||
+        (!h->structured && !is_read && bm_mul(items, h->itemsize, &bytes, bm_bytes_name(in), err)) ||
+        bm_bytes_finish_within(in, h->structured ? UINT64_MAX : bytes, &left, err))
         return -1;
     if (h->structured) /* the record's size is not known, but all records have the same */
         return left && (!items || left % items)
                    ? bm_fail(err, BM_EDATA, "%s: the data end within a record; the file is damaged",
                              bm_bytes_name(in))
                    : 0;
-    if (bm_mul(items, h->itemsize, &bytes, bm_bytes_name(in), err))
-        return -1;
-    if (left != (is_read ? 0 : bytes))
-        return bm_fail(err, BM_EDATA,
-                       "%s: holds %" PRIu64 " bytes of data where the header says %zu; the file is damaged",
-                       bm_bytes_name(in), left + (is_read ? bytes : 0), bytes);
+    if (left != bytes)
+        return bm_fail(err, BM_EDATA, "%s: holds %s data than the header says; the file is damaged",
+                       bm_bytes_name(in), left < bytes ? "less" : "more");
     return 0;
 }
 

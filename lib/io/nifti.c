@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MOST_BEHIND_HEADER (64u << 20) /* in the header half of a pair */
+
 struct bm_nifti {
     struct bm_nifti_info info;
     struct bm_bytes *data; /* at the next volume */
@@ -59,11 +61,16 @@ static bool is_named(const char *path, const char *plain, const char *gz)
 /* Leaves the header file, whose checksums count too, for the file with the samples. */
 static int switch_to_image(struct bm_nifti *n, const char *path, struct bm_error *err)
 {
+    uint64_t left;
+
     if (!is_named(path, ".hdr", ".hdr.gz"))
         return bm_fail(err, BM_EDATA, "%s: is the header half of a pair, but not named .hdr; rename it and its .img",
                        path);
-    if (bm_bytes_finish(n->data, NULL, err))
+    if (bm_bytes_finish_within(n->data, MOST_BEHIND_HEADER, &left, err))
         return -1;
+    if (left > MOST_BEHIND_HEADER)
+        return bm_fail(err, BM_EDATA, "%s: more than %u MiB follow the header; is it the samples' half of the pair?",
+                       path, MOST_BEHIND_HEADER >> 20);
     char *image = other_half(path, ".hdr", ".img", err);
     if (!image)
         return -1;
@@ -295,16 +302,15 @@ int bm_nifti_finish(struct bm_nifti *n, size_t *skipped, uint64_t *trailing, str
 {
     uint64_t due = (uint64_t)(n->info.volumes - n->next) * n->stored_bytes, left;
 
-    if (bm_bytes_finish(n->data, &left, err))
+    if (bm_bytes_finish_within(n->data, due + n->stored_bytes - 1, &left, err))
         return -1;
     if (left < due)
         return ends_in_volume(n, n->next + (size_t)(left / n->stored_bytes), err);
     if (left - due >= n->stored_bytes)
         return bm_fail(err, BM_EDATA,
-                       "%s: %" PRIu64
-                       " bytes follow the %zu volumes that the header names in dim[4]; the header is wrong or the "
-                       "file is not what it seems",
-                       bm_bytes_name(n->data), left - due, n->info.volumes);
+                       "%s: %zu or more bytes follow the %zu volumes that the header names in dim[4]; the header is "
+                       "wrong or the file is not what it seems",
+                       bm_bytes_name(n->data), n->stored_bytes, n->info.volumes);
     if (skipped)
         *skipped = n->info.volumes - n->next;
     n->trailing += left - due;

@@ -438,10 +438,10 @@ static int read_items(struct bm_bytes *b, size_t items, size_t itemsize, void **
         return -1;
     if ((size_t)got < bytes)
         return ends_early(b, "the array", err);
-    if (bm_bytes_finish(b, &left, err))
+    if (bm_bytes_finish_within(b, 0, &left, err))
         return -1;
     if (left > 0)
-        return bm_fail(err, BM_EDATA, "%s: %" PRIu64 " bytes follow the array; name a file of one array", name, left);
+        return bm_fail(err, BM_EDATA, "%s: bytes follow the array; name a file of one array", name);
     return 0;
 }
 

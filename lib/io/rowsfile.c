@@ -10,7 +10,11 @@
 
 #define MAX_HISTORY 1024
 #define MAX_JSON ((size_t)256 << 20)
+#ifdef BM_SMALL_BUFFERS
+#define BLOCK ((size_t)256)
+#else
 #define BLOCK ((size_t)1 << 20)
+#endif
 
 /* Appends up to n bytes in blocks, so that memory follows what is there and not what a header claims. */
 static int read_up_to(struct bm_bytes *in, size_t n, struct bm_buf *buf, struct bm_error *err)
@@ -62,7 +66,7 @@ int bm_rowsfile_read_meta(struct bm_bytes *in, struct bm_rows *meta, struct bm_e
         status = bm_fail(err, BM_EDATA, "%s: ends after %zu of %zu rows; make it again", name,
                          buf.size / bm_row_size(history), h.shape[0]);
     if (status == 0)
-        status = bm_bytes_finish(in, &left, err);
+        status = bm_bytes_finish_within(in, 0, &left, err);
     if (status == 0 && left > 0)
         status = bm_fail(err, BM_EDATA, "%s: has bytes after its last row; make it again", name);
     if (status < 0) {

@@ -163,11 +163,13 @@ static int file_next_tile(struct bm_source *src, struct bm_tile *tile, struct bm
         r->next_tile++;
     if (r->next_tile == bm_run_tiles(&r->run))
         return 0;
-    if (bm_tile_shape(tile, &r->run, r->next_tile, err) ||
-        bm_h5_read_tile(r->tiles, tile->first, bm_deflate_bound(plain), &tile->filter_mask, &tile->packed, err))
+    if (bm_h5_read_tile(r->tiles, r->next_tile * r->run.tile_cols, bm_deflate_bound(plain), &tile->filter_mask,
+                        &tile->packed, err))
         return -1;
-    r->next_tile++;
-    return 1;
+    if (plain / BM_DEFLATE_MAX_RATIO > tile->packed.size) /* before room is made for it */
+        return bm_fail(err, BM_EDATA, "%s: run %s, tile %zu: has too few bytes for its samples; the file is damaged",
+                       r->path, r->run.label, r->next_tile);
+    return bm_tile_shape(tile, &r->run, r->next_tile++, err) ? -1 : 1;
 }
 
 /* Rows of the stored chunk (`wide` columns) to rows of the tile, which may be narrower. */

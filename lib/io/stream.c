@@ -140,11 +140,23 @@ static int read_end(struct reader *r, struct bm_error *err)
     json_decref(end);
     if (!good)
         return damaged(r, "the checksum of the end record differs", err);
-    if (bm_bytes_finish(r->in, &left, err))
+    if (bm_bytes_finish_within(r->in, 0, &left, err))
         return -1;
     if (left)
         return damaged(r, "data follow the end record", err);
     r->ended = true;
+    return 0;
+}
+
+/* A file must be long enough for the samples that the header claims, before room is made for them. */
+static int check_length(struct reader *r, struct bm_error *err)
+{
+    size_t bytes;
+
+    if (bm_mul(r->run.rows * bm_dtype_size(r->run.dtype), r->run.cols, &bytes, bm_bytes_name(r->in), err))
+        return -1;
+    if (!bm_bytes_may_hold(r->in, bytes))
+        return damaged(r, "is too short for the samples that a run's header claims", err);
     return 0;
 }
 
@@ -169,7 +181,7 @@ static int read_run(struct reader *r, struct bm_error *err)
         r->run.meta.data = buf.data;
         memset(&buf, 0, sizeof buf);
     }
-    if (bm_run_check(&r->run, name, err))
+    if (bm_run_check(&r->run, name, err) || check_length(r, err))
         goto fail;
     r->runs++;
     r->next_tile = 0;

@@ -6,7 +6,11 @@
 #include <string.h>
 
 #define LARGEST ((size_t)64 << 20)
+#ifdef BM_SMALL_BUFFERS
+#define STEP ((size_t)256)
+#else
 #define STEP ((size_t)64 << 10)
+#endif
 
 static int read_all(struct bm_bytes *b, struct bm_buf *buf, struct bm_error *err)
 {

@@ -1,24 +1,21 @@
-/* Tables of confounds and sample masks: reading, selection, censoring, expansion, filling. The first bytes choose
- * what is done; a line that begins with '#' holds the names of columns or the condition, as an option would. */
+/* Tables of confounds and sample masks: reading, selection, censoring, expansion, filling. The first byte chooses
+ * what is done; behind the first '#' stand the names of columns or the condition, as an option would. */
 #include "io/confounds.h"
 #include "memfile.h"
+#include "mend.h"
+#include "option.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed);
 
 #define NAME MEMFILE "x.tsv"
 
-/* What stands after the first '#', to the end of its line. */
-static void option_of(const uint8_t *data, size_t size, char *text, size_t room)
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
 {
-    const uint8_t *from = memchr(data, '#', size);
-    size_t n = 0;
-
-    for (; from && from + 1 + n < data + size && n + 1 < room && from[1 + n] && from[1 + n] != '\n'; n++)
-        text[n] = (char)from[1 + n];
-    text[n] = 0;
+    mend_begin(data, size);
+    return mend_text(data, size, most, seed);
 }
 
 static void use_table(const struct bm_confounds *table, unsigned choice, const char *option)
@@ -60,12 +57,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1)
         return 0;
     memfile_set(data + 1, size - 1);
-    option_of(data + 1, size - 1, option, sizeof option);
-    if (bm_confounds_read(NAME, &table, &err) == 0) {
+    if (data[0] & 128) {
+        read_mask(1 + data[0] % 8);
+    } else if (bm_confounds_read(NAME, &table, &err) == 0) {
+        option_of(data + 1, size - 1, option, sizeof option);
         use_table(&table, data[0], option);
-        read_mask(table.rows);
     }
-    read_mask(4);
     bm_confounds_clear(&table);
     return 0;
 }

@@ -1,36 +1,38 @@
-/* Series files (HDF5). The library opens them itself and by their real names, so they lie in a file system in memory.
- */
+/* Series files through the HDF5 library, which takes the file from memory (its core driver). The checksums of the
+ * library's own structures stay wrong where they are hit: what lies behind them is the library's affair, and our part
+ * of the reading is fuzz_seriesfile.c's. */
 #include "drain.h"
 #include "io/seriesfile.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <hdf5.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+hid_t __real_H5Fopen(const char *name, unsigned flags, hid_t fapl);
+hid_t __wrap_H5Fopen(const char *name, unsigned flags, hid_t fapl);
 
-static char path[64];
+static const uint8_t *image;
+static size_t image_size;
 
-static void remove_file(void)
+/* The linker sends our calls of H5Fopen here. */
+hid_t __wrap_H5Fopen(const char *name, unsigned flags, hid_t fapl)
 {
-    (void)unlink(path);
+    if (H5Pset_fapl_core(fapl, 1 << 14, 0) < 0 || H5Pset_file_image(fapl, (void *)(uintptr_t)image, image_size) < 0)
+        return H5I_INVALID_HID;
+    return __real_H5Fopen(name, flags, fapl);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int fd = -1;
     struct bm_error err = {0};
     struct bm_source *src;
 
-    if (fd < 0) {
-        (void)snprintf(path, sizeof path, "/dev/shm/boldmill-fuzz-%d.h5", (int)getpid());
-        fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        (void)atexit(remove_file);
-    }
-    if (ftruncate(fd, 0) || pwrite(fd, data, size, 0) != (ssize_t)size)
+    if (size == 0)
         return 0;
-    src = bm_seriesfile_source(path, &err);
+    if (!image) /* the library keeps what it has freed: mapping it anew each time is most of the work */
+        (void)H5set_free_list_limits(-1, -1, -1, -1, -1, -1);
+    image = data;
+    image_size = size;
+    src = bm_seriesfile_source("x.h5", &err);
     if (src)
         drain(src);
     return 0;

@@ -10,6 +10,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
 {
+    mend_begin(data, size);
     return mend_stream(data, size, most, seed);
 }
 

@@ -217,7 +217,7 @@ static void loads_that_are_refused(void)
     static const struct {
         const char *dict, *why;
     } rows[] = {
-        {"{'descr': '|u1', 'fortran_order': False, 'shape': (9,)}", "1 bytes follow the array"},
+        {"{'descr': '|u1', 'fortran_order': False, 'shape': (9,)}", "bytes follow the array"},
         {"{'descr': '|u1', 'fortran_order': False, 'shape': (999,)}", "too short for the 999 bytes"},
         {"{'descr': '<f8', 'fortran_order': False, 'shape': (1152921504606846976, 2)}", "address space"},
         {"{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904, 4)}", "address space"},
