@@ -6,6 +6,9 @@ $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(STATIC)
 	$(if $(Q),@echo '  LD   $@')
 	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAP_EXIT) -pie -o $@ $^ $(ALL_LIBS)
 
+# The test of failing allocations brings allocators of its own.
+$(OUT)/tests/unit/test_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+
 .PHONY: unit check check-quick deps-check style format
 unit: $(UNIT_BIN) ## Build the unit tests
 

@@ -123,6 +123,21 @@ static void prefixes_that_are_refused(void)
     CHECK_ERR_CONTAINS(&err, "is too long");
 }
 
+/* A NUL is no byte order, though it ends the list of those that are. */
+static void a_type_that_begins_with_nul(void)
+{
+    char dict[] = "{'descr': '?i2', 'fortran_order': False, 'shape': (3,), }";
+    unsigned char file[10 + sizeof dict - 1] = "\x93NUMPY\1";
+    struct bm_npy_header h;
+    struct bm_error err = {0};
+
+    *strchr(dict, '?') = 0;
+    file[8] = sizeof dict - 1;
+    memcpy(file + 10, dict, sizeof dict - 1);
+    CHECK(read_header(put_file("n.npy", file, sizeof file), &h, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "is not supported");
+}
+
 static void every_truncation_shows(void)
 {
     const short data[3] = {1, 2, 3};
@@ -278,6 +293,7 @@ int main(void)
         UNIT(headers_that_are_read),
         UNIT(headers_that_are_refused),
         UNIT(prefixes_that_are_refused),
+        UNIT(a_type_that_begins_with_nul),
         UNIT(every_truncation_shows),
         UNIT(headers_as_numpy_writes_them),
         UNIT(what_is_saved_is_loaded),
