@@ -13,7 +13,7 @@ $(OUT)/tests/unit/test_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap
 unit: $(UNIT_BIN) ## Build the unit tests
 
 deps-check: $(VENV)/train-ready deps-slurm
-	@rules/need.sh clang:clang
+	@rules/need.sh clang:clang clang-tidy:clang-tidy cppcheck:cppcheck valgrind:valgrind
 
 check: deps-check ## Run all tests: style, gcc, clang, zlib-only and sanitizer builds, programs, oracles, workflow
 	@$(VPY) tests/run.py --jobs $(JOBS) $(CHECK)

@@ -27,37 +27,15 @@ COUNTS = OUT / "counts"
 PROFILE = OUT / "all.profdata"
 
 # Files that take apart what others wrote, and the way to a final name.
+# fmt: off
 PARSERS = [
-    "core/parse",
-    "core/glob",
-    "io/text",
-    "io/bytes",
-    "io/inflate",
-    "io/npy",
-    "io/nifti",
-    "io/niftiheader",
-    "io/niftiaffine",
-    "io/niftiextension",
-    "io/niftiwide",
-    "io/stream",
-    "io/runjson",
-    "io/sealed",
-    "io/designs",
-    "io/confounds",
-    "io/confounds_columns",
-    "io/labels",
-    "io/labelcounts",
-    "io/roi",
-    "io/maskfile",
-    "io/bidsname",
-    "io/runname",
-    "io/scan",
-    "io/rowsfile",
-    "io/seriesfile_layout",
-    "io/seriesfile_read",
-    "io/hdf5",
-    "io/hdf5_tiles",
+    "core/parse", "core/glob", "io/text", "io/bytes", "io/inflate", "io/npy", "io/nifti", "io/niftiheader",
+    "io/niftiaffine", "io/niftiextension", "io/niftiwide", "io/stream", "io/runjson", "io/sealed", "io/jsonmem",
+    "io/designs", "io/confounds", "io/confounds_columns", "io/labels", "io/labelcounts", "io/roi",
+    "io/maskfile", "io/bidsname", "io/runname", "io/scan", "io/rowsfile", "io/seriesfile_layout",
+    "io/seriesfile_read", "io/hdf5", "io/hdf5_tiles",
 ]
+# fmt: on
 COMMIT = ["io/commit"]
 GROUPS = {
     "parsers": lambda name: name in {f"lib/{stem}.c" for stem in PARSERS},
