@@ -74,7 +74,7 @@ def run_units(args):
 
 
 def run_pytest(args, which):
-    """Less those that call no program of ours, and those with a limit on the size of files: it cuts the counts too."""
+    """Less those that call none of our programs, and those that limit the size of files: it would cut the counts."""
     skip = [
         "test_slurm",
         "test_slurm_generic",
