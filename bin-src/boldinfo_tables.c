@@ -1,4 +1,5 @@
 #include "boldinfo_print.h"
+#include "io/jsonmem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +87,6 @@ void info_print_sidecar(const json_t *info)
             info_line("field", "%s: %lld items", key, info_integer(value, "items"));
         else
             info_line("field", "%s: %s", key, words ? words : "?");
-        free(words);
+        bm_json_free(words);
     }
 }

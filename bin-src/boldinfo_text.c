@@ -2,6 +2,7 @@
 
 #include "boldinfo_print.h"
 #include "core/series.h"
+#include "io/jsonmem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,7 +208,7 @@ static void print_setting(const char *name, const json_t *value)
         (void)printf(" --%s", name);
     else if (s)
         (void)printf(strpbrk(s, " *?'\"<>|&;()") ? " --%s '%s'" : " --%s %s", name, s);
-    free(words);
+    bm_json_free(words);
 }
 
 static void print_settings(json_t *settings)

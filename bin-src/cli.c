@@ -5,6 +5,7 @@
 #include "io/bytes.h"
 #include "io/commit.h"
 #include "io/hdf5.h"
+#include "io/jsonmem.h"
 #include "io/runjson.h"
 
 #include <errno.h>
@@ -485,7 +486,7 @@ char *cli_step(const struct cli *cli, char **inputs, size_t ninputs, struct bm_e
             (void)json_object_set_new(settings, o->name, option_value(o));
     }
     for (size_t i = 0; i < ninputs; i++)
-        (void)json_array_append_new(list, json_loads(inputs[i], 0, NULL));
+        (void)json_array_append_new(list, bm_json_own(inputs[i]));
     return bm_runjson_dump(json_pack("{s:s,s:s,s:o,s:o}", "program", cli->program->name, "version", BM_VERSION,
                                      "settings", settings, "inputs", list),
                            err);

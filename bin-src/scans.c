@@ -176,6 +176,10 @@ static int number(const struct cli_scans *s, struct bm_niftirun *run, const stru
         first += (int)index;
     run->session = session ? session : name->session ? name->session : 1;
     run->run = first ? first : name->run ? name->run : (int)index + 1;
+    if (run->run > MAX_NUMBER)
+        return bm_fail(err, BM_EUSAGE,
+                       "--run: run %zu would be number %d, and %d is the last; begin with a smaller one", index + 1,
+                       run->run, MAX_NUMBER);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "core/parse.h"
 #include "io/bytes.h"
 #include "io/commit.h"
+#include "io/jsonmem.h"
 #include "io/npy.h"
 #include "io/rowsfile.h"
 #include "io/runjson.h"
@@ -232,7 +233,7 @@ static json_t *describe(const struct job *job)
                         "lag", (json_int_t)lag, "input_rows", (json_int_t)job->timeline.rows, "left_out_no_image",
                         (json_int_t)s->no_image, "left_out_outside_run", (json_int_t)s->outside_run));
     json_object_set(root, "parts", job->parts);
-    json_object_set_new(root, "steps", json_pack("[o]", json_loads(job->step, 0, NULL)));
+    json_object_set_new(root, "steps", json_pack("[o]", bm_json_own(job->step)));
     return root;
 }
 

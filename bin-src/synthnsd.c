@@ -3,6 +3,7 @@
 
 #include "core/parse.h"
 #include "core/tasks.h"
+#include "io/jsonmem.h"
 #include "io/nsdtree.h"
 #include "io/runjson.h"
 #include "ops/synth.h"
@@ -465,7 +466,7 @@ static json_t *settings(const struct job *job, const char *step)
                      flag_list(plan->sessions, BM_SYNTH_SESSIONS), "pictures", (json_int_t)job->experiment->pictures,
                      "images_a_subject", (json_int_t)job->experiment->pool, "hrf", hrf_list(job->slot_rows), "signal",
                      signal_gain, "noise_ar1", (double)BM_SYNTH_AR, "drift_order", BM_SYNTH_DRIFT_ORDER, "step",
-                     json_loads(step, 0, NULL));
+                     bm_json_own(step));
 }
 
 static int put_settings(const struct job *job, struct bm_error *err)

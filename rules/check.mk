@@ -6,11 +6,14 @@ $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(STATIC)
 	$(if $(Q),@echo '  LD   $@')
 	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAP_EXIT) -pie -o $@ $^ $(ALL_LIBS)
 
+# The test of failing allocations brings allocators of its own.
+$(OUT)/tests/unit/test_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+
 .PHONY: unit check check-quick deps-check style format
 unit: $(UNIT_BIN) ## Build the unit tests
 
 deps-check: $(VENV)/train-ready deps-slurm deps-browser
-	@rules/need.sh clang:clang
+	@rules/need.sh clang:clang clang-tidy:clang-tidy cppcheck:cppcheck valgrind:valgrind
 
 check: deps-check ## Run all tests: style, gcc, clang, zlib-only and sanitizer builds, programs, oracles, workflow
 	@$(VPY) tests/run.py --jobs $(JOBS) $(CHECK)

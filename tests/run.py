@@ -171,6 +171,10 @@ def main():
             pytest(count, "jobs of a cluster", slurm)
         if built and wanted("faults"):
             faults(count)
+        if wanted("lint"):
+            one(count, "clang-tidy and cppcheck", [*make, "lint"])
+        if built and wanted("valgrind"):
+            campaign(count, "valgrind", "valgrind")
         if wanted("zlib") and one(count, "build, zlib without ISA-L", [*make, "ISAL=no", "all", "unit"]):
             unit(count, "zlib", "build/release-zlib")
         if wanted("clang") and one(count, "build, clang", [*make, "CC=clang", "all", "unit"]):

@@ -406,6 +406,7 @@ def test_numbers_one_a_run(run, session):
         (["--session", "1,2"], ["--session", "2 numbers for 3 runs"]),
         (["--run", "1,x,3"], ["--run", "'1,x,3'", "list of numbers"]),
         (["--run", "1,2,3,"], ["list of numbers"]),
+        (["--run", 32766], ["run 3 would be number 32768"]),
         (["--session", "40000"], ["from 0 to 32767"]),
     ],
 )

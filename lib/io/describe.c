@@ -2,6 +2,7 @@
 
 #include "io/bidsname.h"
 #include "io/describe_kinds.h"
+#include "io/jsonmem.h"
 #include "io/labelcounts.h"
 #include "io/runjson.h"
 
@@ -141,7 +142,11 @@ json_t *bm_describe(const char *path, const struct bm_describe_how *how, struct 
         common = NULL;
     }
     json_decref(info);
-    return common;
+    if (common && !bm_json_lost())
+        return common;
+    json_decref(common);
+    (void)bm_fail(err, BM_ESYS, "%s: out of memory; use a machine with more memory", path);
+    return NULL;
 }
 
 /* ---- values and labels ---- */

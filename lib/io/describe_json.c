@@ -1,6 +1,7 @@
 #include "core/mem.h"
 #include "io/bidsname.h"
 #include "io/describe_kinds.h"
+#include "io/jsonmem.h"
 #include "io/sealed.h"
 #include "io/text.h"
 
@@ -218,7 +219,7 @@ static json_t *describe(const char *path, json_t *info, const struct bm_describe
 static json_t *parse(const char *path, const char *text, size_t n, struct bm_error *err)
 {
     json_error_t why;
-    json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
+    json_t *root = bm_json_load(text, n, JSON_REJECT_DUPLICATES, path, &why, err);
     const char *kind = json_string_value(json_object_get(root, "boldmill"));
     const bool sealed = json_object_get(root, "crc32") || (kind && strcmp(kind, "synthetic") != 0);
 

@@ -213,15 +213,9 @@ static int take_lines(struct table *t, struct bm_error *err)
 
 /* ---- what came out ---- */
 
-/* Text that may be anything as JSON. */
 static json_t *word_json(struct bm_span a)
 {
-    struct bm_error ignored = {0};
-    char *copy = bm_span_dup(a, &ignored);
-    json_t *value = copy ? bm_runjson_text(copy) : NULL;
-
-    free(copy);
-    return value ? value : json_string("?");
+    return bm_runjson_textn(a.s, a.n);
 }
 
 static json_t *levels_json(const struct column *c)

@@ -18,24 +18,26 @@ const char *bm_meta_descr(size_t history, char *text, size_t n)
     return text;
 }
 
-json_t *bm_runjson_text(const char *s)
+json_t *bm_runjson_textn(const char *s, size_t n)
 {
-    json_t *value = json_string(s);
+    json_t *value = json_stringn(s, n);
     char *ascii;
 
     if (value)
         return value;
-    ascii = bm_json_alloc(strlen(s) + 1);
+    ascii = bm_json_alloc(n + 1);
     if (!ascii)
         return NULL;
-    memcpy(ascii, s, strlen(s) + 1);
-    for (char *p = ascii; *p; p++) {
-        if ((unsigned char)*p >= 0x80)
-            *p = '?';
-    }
-    value = json_string(ascii);
-    free(ascii);
+    for (size_t i = 0; i < n; i++)
+        ascii[i] = (unsigned char)s[i] >= 0x80 ? '?' : s[i];
+    value = json_stringn(ascii, n);
+    bm_json_free(ascii);
     return value;
+}
+
+json_t *bm_runjson_text(const char *s)
+{
+    return bm_runjson_textn(s, strlen(s));
 }
 
 json_t *bm_runjson_grid_dims(const struct bm_grid *g)
@@ -65,7 +67,7 @@ json_t *bm_runjson_steps(const struct bm_run *run)
     json_t *steps = json_array();
 
     for (size_t i = 0; i < run->nsteps; i++)
-        (void)json_array_append_new(steps, json_loads(run->steps[i], 0, NULL));
+        (void)json_array_append_new(steps, bm_json_own(run->steps[i]));
     return steps;
 }
 
@@ -98,7 +100,7 @@ char *bm_runjson_dump(json_t *value, struct bm_error *err)
     if (text && !bm_json_lost())
         return text;
     (void)bm_fail(err, BM_ESYS, "JSON: out of memory; use a machine with more memory or fewer --threads");
-    free(text);
+    bm_json_free(text);
     return NULL;
 }
 
@@ -129,9 +131,9 @@ char *bm_runjson_footer(const struct bm_run *run, struct bm_error *err)
         err);
 }
 
-static json_t *load(const char *text, size_t n)
+static json_t *load(const char *text, size_t n, const char *where, struct bm_error *err)
 {
-    json_t *value = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+    json_t *value = bm_json_load(text, n, JSON_REJECT_DUPLICATES, where, NULL, err);
 
     if (value && !json_is_object(value)) {
         json_decref(value);
@@ -140,13 +142,14 @@ static json_t *load(const char *text, size_t n)
     return value;
 }
 
-void bm_runjson_kind(const char *text, size_t n, char kind[16])
+int bm_runjson_kind(const char *text, size_t n, const char *where, char kind[16], struct bm_error *err)
 {
-    json_t *value = load(text, n);
+    json_t *value = load(text, n, where, err);
     const char *word = json_string_value(json_object_get(value, "boldmill"));
 
     (void)snprintf(kind, 16, "%s", word ? word : "");
     json_decref(value);
+    return err->code == BM_OK ? 0 : -1;
 }
 
 /* One key of a header that is being parsed; the first bad one is reported. */
@@ -316,7 +319,7 @@ static int check_record(const struct parser *p, const char *kind)
 
 int bm_runjson_parse_header(const char *text, size_t n, const char *where, struct bm_run *run, struct bm_error *err)
 {
-    struct parser p = {load(text, n), where, err};
+    struct parser p = {load(text, n, where, err), where, err};
     int status;
 
     bm_run_init(run);
@@ -329,7 +332,7 @@ int bm_runjson_parse_header(const char *text, size_t n, const char *where, struc
 
 int bm_runjson_parse_footer(const char *text, size_t n, const char *where, struct bm_run *run, struct bm_error *err)
 {
-    struct parser p = {load(text, n), where, err};
+    struct parser p = {load(text, n, where, err), where, err};
     json_t *counts = json_object_get(p.object, "counts"), *v;
     const char *name;
     int status = check_record(&p, "run_end");

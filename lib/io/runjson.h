@@ -22,6 +22,7 @@ int bm_runjson_parse_footer(const char *text, size_t n, const char *where, struc
 
 /* Pieces for other JSON writers. Each returns a new reference, or NULL. */
 json_t *bm_runjson_text(const char *s); /* bytes that are not UTF-8 become '?' */
+json_t *bm_runjson_textn(const char *s, size_t n);
 json_t *bm_runjson_grid_dims(const struct bm_grid *g);
 json_t *bm_runjson_grid_affine(const struct bm_grid *g);
 json_t *bm_runjson_counts(const struct bm_run *run);
@@ -29,12 +30,12 @@ json_t *bm_runjson_steps(const struct bm_run *run);
 json_t *bm_runjson_categories(const struct bm_run *run);
 /* Sets "times" in an object where the run has them; takes nothing. -1: out of memory. */
 int bm_runjson_set_times(json_t *object, const struct bm_run *run);
-/* Compact text of a JSON value, reals with 17 digits; takes the reference. NULL on failure, also where anything of the
- * value got lost for want of memory (io/jsonmem.h). */
+/* Compact text of a JSON value, reals with 17 digits; takes the reference. NULL on failure, also where anything of
+ * the value got lost for want of memory (io/jsonmem.h). */
 char *bm_runjson_dump(json_t *value, struct bm_error *err) BM_MUST_USE;
-/* What the "boldmill" key of a record says ("run", "run_end", "end"); "" when it is no record of ours. The text is
- * copied to kind[16]. */
-void bm_runjson_kind(const char *text, size_t n, char kind[16]);
+/* What the "boldmill" key of a record says ("run", "run_end", "end"); "" when it is no record of ours. Into kind[16].
+ * -1: out of memory. */
+int bm_runjson_kind(const char *text, size_t n, const char *where, char kind[16], struct bm_error *err) BM_MUST_USE;
 
 /* NPY descr of the metadata rows with this history. Into text[n]; returns text. */
 const char *bm_meta_descr(size_t history, char *text, size_t n);

@@ -2,6 +2,7 @@
 
 #include "core/mem.h"
 #include "io/bytes.h"
+#include "io/jsonmem.h"
 #include "io/runjson.h"
 #include "io/text.h"
 
@@ -63,7 +64,7 @@ json_t *bm_sealed_parse(const char *text, size_t n, const char *where, struct bm
                       where);
         return NULL;
     }
-    object = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
+    object = bm_json_load(text, n, JSON_REJECT_DUPLICATES, where, &why, err);
     if (json_is_object(object))
         return object;
     (void)bm_fail(err, BM_EDATA, "%s: line %d: %s; make it again", where, object ? 1 : why.line,

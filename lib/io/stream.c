@@ -1,6 +1,7 @@
 #include "io/stream.h"
 
 #include "io/commit.h"
+#include "io/jsonmem.h"
 #include "io/npy.h"
 #include "io/runjson.h"
 
@@ -128,7 +129,7 @@ static int read_claimed(struct reader *r, const char *descr, size_t items, size_
 
 static int read_end(struct reader *r, struct bm_error *err)
 {
-    json_t *end = json_loadb(r->text.data, r->text.size, 0, NULL);
+    json_t *end = bm_json_load(r->text.data, r->text.size, 0, bm_bytes_name(r->in), NULL, err);
     const char *crc = json_string_value(json_object_get(end, "crc32"));
     json_t *runs = json_object_get(end, "runs");
     char mine[16];
@@ -204,7 +205,8 @@ static int stream_next_run(struct bm_source *src, const struct bm_run **run, str
     r->want = NULL;
     if (read_record(r, err))
         return -1;
-    bm_runjson_kind(r->text.data, r->text.size, kind);
+    if (bm_runjson_kind(r->text.data, r->text.size, bm_bytes_name(r->in), kind, err))
+        return -1;
     *run = &r->run;
     if (!strcmp(kind, "run"))
         return read_run(r, err);

@@ -1,8 +1,8 @@
 """Runs unit tests and programs under valgrind's memcheck: `make valgrind`.
 
 Reads of what was never written, reads and writes outside of blocks, and memory that is lost when a program ends count
-as errors. The programs are called as in the fault campaign, each on a small input. --all takes all unit tests; the
-short form leaves out those that only compute, for long, what others allocate.
+as errors. The programs are called as in the fault campaign, each on a small input. --all takes all unit tests but
+those of long double.
 """
 
 import argparse
@@ -30,13 +30,16 @@ COMMAND = [
     f"--suppressions={HERE / 'valgrind.supp'}",
 ]
 # What is about memory that comes from outside or changes hands: readers, writers, threads.
-SHORT = "bytes commit confounds confounds_columns designs glob labels nifti niftiheader niftiwide npy parse pump roi"
-SHORT = {f"test_{name}" for name in f"{SHORT} rows runname scan series seriesfile stream tally".split()}
+SHORT = "commit confounds designs glob labels niftiheader npy parse pump roi runname scan stream tally"
+SHORT = {f"test_{name}" for name in SHORT.split(" ")}
+# Compare with sums in long double, which valgrind makes in 64 bits.
+LONG_DOUBLE = ["basis", "butterworth", "confounds_columns", "denoise", "niftiwide", "spline", "trend"]
+NOT_HERE = {f"test_{name}" for name in LONG_DOUBLE}
 
 
 def units(folder, everything):
     found = sorted(p for p in folder.glob("test_*") if not p.suffix)
-    return [p for p in found if everything or p.name in SHORT]
+    return [p for p in found if p.name not in NOT_HERE and (everything or p.name in SHORT)]
 
 
 def check(name, command):

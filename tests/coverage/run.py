@@ -27,37 +27,15 @@ COUNTS = OUT / "counts"
 PROFILE = OUT / "all.profdata"
 
 # Files that take apart what others wrote, and the way to a final name.
+# fmt: off
 PARSERS = [
-    "core/parse",
-    "core/glob",
-    "io/text",
-    "io/bytes",
-    "io/inflate",
-    "io/npy",
-    "io/nifti",
-    "io/niftiheader",
-    "io/niftiaffine",
-    "io/niftiextension",
-    "io/niftiwide",
-    "io/stream",
-    "io/runjson",
-    "io/sealed",
-    "io/designs",
-    "io/confounds",
-    "io/confounds_columns",
-    "io/labels",
-    "io/labelcounts",
-    "io/roi",
-    "io/maskfile",
-    "io/bidsname",
-    "io/runname",
-    "io/scan",
-    "io/rowsfile",
-    "io/seriesfile_layout",
-    "io/seriesfile_read",
-    "io/hdf5",
-    "io/hdf5_tiles",
+    "core/parse", "core/glob", "io/text", "io/bytes", "io/inflate", "io/npy", "io/nifti", "io/niftiheader",
+    "io/niftiaffine", "io/niftiextension", "io/niftiwide", "io/stream", "io/runjson", "io/sealed", "io/jsonmem",
+    "io/designs", "io/confounds", "io/confounds_columns", "io/labels", "io/labelcounts", "io/roi",
+    "io/maskfile", "io/bidsname", "io/runname", "io/scan", "io/rowsfile", "io/seriesfile_layout",
+    "io/seriesfile_read", "io/hdf5", "io/hdf5_tiles",
 ]
+# fmt: on
 COMMIT = ["io/commit"]
 GROUPS = {
     "parsers": lambda name: name in {f"lib/{stem}.c" for stem in PARSERS},
@@ -70,7 +48,7 @@ GROUPS = {
     "all": lambda name: True,
 }
 # Percent of lines and branches that must be reached.
-FLOORS = {"parsers": (90, 80), "commit path": (90, 80), "all": (90, 80)}
+FLOORS = {"parsers": (97, 91), "commit path": (96, 88), "all": (95.5, 88)}
 
 
 @dataclass
@@ -96,7 +74,19 @@ def run_units(args):
 
 
 def run_pytest(args, which):
-    skip = ["test_workflow", "test_faults_workflow", "test_haxby", "test_layout", "test_presets", "test_datasets"]
+    """Less those that call none of our programs, and those that limit the size of files: it would cut the counts."""
+    skip = [
+        "test_slurm",
+        "test_slurm_generic",
+        "test_fetch",
+        "test_fetch_checks",
+        "test_workflow",
+        "test_faults_workflow",
+        "test_haxby",
+        "test_layout",
+        "test_presets",
+        "test_datasets",
+    ]
     paths = []
     for path in sorted((ROOT / "tests").glob("test_*.py")):
         package = path.name.startswith(("test_python_", "test_examples"))
@@ -104,7 +94,7 @@ def run_pytest(args, which):
             paths.append(path.relative_to(ROOT))
     env = {"BOLDMILL_BIN": str(OUT / "bin"), "BOLDMILL_CORE": str(OUT / "_core.so"), "BOLDMILL_TEST_PATIENCE": "3"}
     command = [sys.executable, "-m", "pytest", "-q", "-x" if args.stop else "-q", "-p", "no:cacheprovider"]
-    call([*command, "-k", "not hardened", *paths], **env)
+    call([*command, "-k", "not (hardened or full_disk or real_sizes)", *paths], **env)
 
 
 def run_faults(args):
@@ -212,7 +202,7 @@ def main():
     args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     args.add_argument("--jobs", type=int, default=os.cpu_count())
     args.add_argument("--only", action="append", default=[], choices=list(STAGES), help="some stages")
-    args.add_argument("--faults", type=int, default=40, help="places of each kind in the fault campaign; 0: all")
+    args.add_argument("--faults", type=int, default=12, help="places of each kind in the fault campaign; 0: all")
     args.add_argument("--keep", action="store_true", help="add to the counts that are there")
     args.add_argument("--report", action="store_true", help="run nothing, look at the counts that are there")
     args.add_argument("--stop", action="store_true", help="stop pytest at the first failure")

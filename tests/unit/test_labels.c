@@ -173,6 +173,24 @@ static void tables_beside_volumes(void)
     CHECK(err.code == BM_OK);
 }
 
+/* As many as an atlas has: all are kept, and a message names the first of them. */
+static void tables_of_many_names(void)
+{
+    struct bm_labels t;
+    struct bm_label_set set;
+    struct bm_error err = {0};
+    char text[8000] = "";
+
+    for (int i = 0; i < 300; i++)
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "%d Area_%d\n", i, i);
+    REQUIRE(bm_labels_read(put_text("many", text), &t, &err) == 0, &err);
+    CHECK(t.n == 300 && !strcmp(bm_labels_name(&t, 0), "Area_0") && !strcmp(bm_labels_name(&t, 299), "Area_299"));
+    CHECK(bm_labels_select("V1", &t, &set, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "the names are Area_0, Area_1, ");
+    CHECK(!strcmp(err.text + strlen(err.text) - 5, ", ..."));
+    bm_labels_clear(&t);
+}
+
 int main(void)
 {
     static const struct unit_test all[] = {
@@ -180,6 +198,7 @@ int main(void)
         UNIT(tables_that_are_refused),     UNIT(selections),
         UNIT(selections_that_are_refused), UNIT(names_of_numbers),
         UNIT(what_a_table_was_read_from),  UNIT(tables_beside_volumes),
+        UNIT(tables_of_many_names),
     };
 
     return unit_main(all, COUNT(all));

@@ -231,7 +231,7 @@ static void extensions_are_walked(void)
 
 static void more_extensions_than_are_kept(void)
 {
-    int32_t many[20][4];
+    int32_t many[20][4] = {{0}};
     struct bm_error err = {0};
 
     for (int32_t i = 0; i < 20; i++) {

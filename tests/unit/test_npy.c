@@ -42,6 +42,8 @@ static void headers_that_are_read(void)
         {"{'descr': '<f2', 'fortran_order': False, 'shape': (1L, 2L), }", "<f2", false, false, 2, 2, 2},
         {"{'descr': [('a', '<i4', (4,)), ('b', '<f4')], 'fortran_order': False, 'shape': (7,), }",
          "[('a', '<i4', (4,)), ('b', '<f4')]", true, false, 0, 1, 7},
+        {"{'descr': [('a', '<i4'),], 'fortran_order': False, 'shape': (7,), }", "[('a', '<i4'),]", true, false, 0, 1,
+         7},
         {"{'descr': [('p', [('x', '<f4'), ('y', '<f4')]), ('n', '|u1')], 'fortran_order': False, 'shape': (7,), }",
          "[('p', [('x', '<f4'), ('y', '<f4')]), ('n', '|u1')]", true, false, 0, 1, 7},
     };
@@ -121,6 +123,34 @@ static void prefixes_that_are_refused(void)
     err = (struct bm_error){0};
     CHECK(read_header(put_file("e", "\x93NUMPY\2\0\0\0\0\x40{'descr'", 20), &h, &err) == -1);
     CHECK_ERR_CONTAINS(&err, "is too long");
+}
+
+static void a_list_of_fields_that_is_too_long(void)
+{
+    char dict[4000] = "{'descr': [";
+    struct bm_npy_header h;
+    struct bm_error err = {0};
+
+    for (int i = 0; i < 200; i++)
+        (void)snprintf(dict + strlen(dict), sizeof dict - strlen(dict), "('f%d', '<i4'), ", i);
+    (void)snprintf(dict + strlen(dict), sizeof dict - strlen(dict), "], 'fortran_order': False, 'shape': (3,), }");
+    CHECK(read_header(put_npy("l.npy", 1, dict, "", 0), &h, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "descr is too long");
+}
+
+/* A NUL is no byte order, though it ends the list of those that are. */
+static void a_type_that_begins_with_nul(void)
+{
+    char dict[] = "{'descr': '?i2', 'fortran_order': False, 'shape': (3,), }";
+    unsigned char file[10 + sizeof dict - 1] = "\x93NUMPY\1";
+    struct bm_npy_header h;
+    struct bm_error err = {0};
+
+    *strchr(dict, '?') = 0;
+    file[8] = sizeof dict - 1;
+    memcpy(file + 10, dict, sizeof dict - 1);
+    CHECK(read_header(put_file("n.npy", file, sizeof file), &h, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "is not supported");
 }
 
 static void every_truncation_shows(void)
@@ -278,6 +308,8 @@ int main(void)
         UNIT(headers_that_are_read),
         UNIT(headers_that_are_refused),
         UNIT(prefixes_that_are_refused),
+        UNIT(a_list_of_fields_that_is_too_long),
+        UNIT(a_type_that_begins_with_nul),
         UNIT(every_truncation_shows),
         UNIT(headers_as_numpy_writes_them),
         UNIT(what_is_saved_is_loaded),

@@ -1,0 +1,111 @@
+#include "core/mem.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <stdint.h>
+
+/* The address sanitizer would rather stop the program. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+static void sizes_that_wrap(void)
+{
+    struct bm_error err = {0};
+    size_t n = 7;
+
+    CHECK(bm_mul(3, 4, &n, "x", &err) == 0 && n == 12 && bm_add(3, 4, &n, "x", &err) == 0 && n == 7);
+    CHECK(bm_mul(SIZE_MAX, 0, &n, "x", &err) == 0 && n == 0 && bm_add(SIZE_MAX, 0, &n, "x", &err) == 0);
+    CHECK(bm_mul(SIZE_MAX / 2 + 1, 2, &n, "voxels", &err) == -1 && err.code == BM_EDATA);
+    CHECK_ERR_CONTAINS(&err, "voxels: the size does not fit");
+    err = (struct bm_error){0};
+    CHECK(bm_add(SIZE_MAX, 1, &n, "rows", &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "rows: the size does not fit");
+    err = (struct bm_error){0};
+    CHECK(!bm_alloc(SIZE_MAX, 2, "x", &err) && !bm_calloc(SIZE_MAX, 2, "x", &err) && err.code == BM_EDATA);
+}
+
+static void more_than_there_is(void)
+{
+    static const size_t much = (size_t)1 << 60;
+
+    for (int i = 0; i < 3; i++) {
+        struct bm_error err = {0};
+        void *p = i == 0   ? bm_alloc(much, 1, "x", &err)
+                  : i == 1 ? bm_calloc(much, 1, "x", &err)
+                           : bm_alloc_large(much, "x", &err);
+        CHECK_ROW(!p && err.code == BM_ESYS, i);
+        CHECK_ERR_CONTAINS(&err, "x: out of memory");
+        free(p);
+    }
+}
+
+static void large_areas(void)
+{
+    static const size_t sizes[] = {0, 1, 4194303, 4194304, 5000000};
+
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        struct bm_error err = {0};
+        unsigned char *p = bm_alloc_large(sizes[i], "x", &err);
+        REQUIRE(p, &err);
+        memset(p, 1, sizes[i]);
+        CHECK_ROW(sizes[i] < 4194304 || (uintptr_t)p % 2097152 == 0, i);
+        free(p);
+    }
+}
+
+static void buffers_grow_and_keep(void)
+{
+    struct bm_buf buf = {0};
+    struct bm_error err = {0};
+
+    CHECK(bm_buf_append(&buf, NULL, 0, &err) == 0 && buf.size == 0);
+    for (unsigned char i = 0; i < 200; i++)
+        CHECK(bm_buf_append(&buf, &i, 1, &err) == 0);
+    CHECK(buf.size == 200 && ((unsigned char *)buf.data)[7] == 7 && ((unsigned char *)buf.data)[199] == 199);
+    CHECK(bm_buf_append(&buf, "", SIZE_MAX, &err) == -1 && buf.size == 200); /* the sum wraps */
+    err = (struct bm_error){0};
+    CHECK(bm_buf_resize(&buf, 5, &err) == 0 && buf.size == 5 && buf.cap >= 200);
+    CHECK(bm_buf_resize(&buf, (size_t)1 << 60, &err) == -1 && err.code == BM_ESYS);
+    bm_buf_free(&buf);
+    CHECK(!buf.data && !buf.cap);
+}
+
+static void remedies(void)
+{
+    static const struct {
+        int number;
+        enum bm_code code;
+        const char *says;
+    } rows[] = {
+        {ENOENT, BM_ESYS, "check the name"},
+        {EACCES, BM_ESYS, "check the permissions"},
+        {EPERM, BM_ESYS, "check the permissions"},
+        {EROFS, BM_ESYS, "check the permissions"},
+        {ENOSPC, BM_ESYS, "make room"},
+        {EDQUOT, BM_ESYS, "make room"},
+        {EISDIR, BM_ESYS, "name a file"},
+        {ENOMEM, BM_ESYS, "more memory"},
+        {EIO, BM_ESYS, "Input/output error"},
+        {EPIPE, BM_EPIPE, "closed the pipe"},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_error err = {0};
+        errno = rows[i].number;
+        CHECK_ROW(bm_fail_errno(&err, "a\nb", "cannot be") == -1 && err.code == rows[i].code, i);
+        CHECK_ERR_CONTAINS(&err, "a?b: cannot be");
+        CHECK_ERR_CONTAINS(&err, rows[i].says);
+        CHECK(bm_fail(&err, BM_EDATA, "later") == -1 && !strstr(err.text, "later")); /* the first counts */
+    }
+}
+
+int main(void)
+{
+    static const struct unit_test all[] = {UNIT(sizes_that_wrap), UNIT(more_than_there_is), UNIT(large_areas),
+                                           UNIT(buffers_grow_and_keep), UNIT(remedies)};
+
+    return unit_main(all, COUNT(all));
+}
