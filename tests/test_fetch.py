@@ -238,7 +238,7 @@ def test_an_object_that_was_uploaded_in_parts(s3, take, tmp_path):
 def test_bandwidth(bucket, tmp_path):
     meter, begun = transfer.Meter(2 * len(DATA)), time.monotonic()
     transfer.to_file(bucket, NAME, bucket.head(NAME), str(tmp_path / "b.nii.gz"), meter)
-    assert 0.35 < time.monotonic() - begun < 5 * PATIENCE
+    assert 0.35 < time.monotonic() - begun < 60 * PATIENCE
 
 
 # A whole configuration
@@ -613,7 +613,7 @@ def test_an_interrupted_download_is_gone_on_with(dataset, nsd, command, tmp_path
     child.send_signal(how)
     begun = time.monotonic()
     status = child.wait(30 * PATIENCE)
-    assert time.monotonic() - begun < 3 * PATIENCE
+    assert time.monotonic() - begun < 15 * PATIENCE
     assert status == (-9 if how == signal.SIGKILL else 128 + how)
     left = parts(tmp_path / "got")
     assert any(name.startswith(".timeseries_session01_run02.nii.gz.") for name in left)
