@@ -30,7 +30,7 @@ COMMAND = [
     f"--suppressions={HERE / 'valgrind.supp'}",
 ]
 # What is about memory that comes from outside or changes hands: readers, writers, threads.
-SHORT = "commit confounds designs glob labels niftiheader npy parse pump roi runname scan stream tally"
+SHORT = "commit confounds designs glob labels mem niftiheader npy parse roi runname scan sealed stream tally"
 SHORT = {f"test_{name}" for name in SHORT.split(" ")}
 # Compare with sums in long double, which valgrind makes in 64 bits.
 LONG_DOUBLE = ["basis", "butterworth", "confounds_columns", "denoise", "niftiwide", "spline", "trend"]
