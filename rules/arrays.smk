@@ -55,7 +55,7 @@ else:
         threads: config["threads"]["arrays"]
         resources:
             mem_mb=asks.memory(1280),
-            runtime=asks.minutes(10, per_gb=2),
+            runtime=asks.minutes(480 if STREAMED else 10, per_gb=2),
         params:
             read=direct_options,
             streamed=streamed_runs,
