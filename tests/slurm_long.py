@@ -66,7 +66,8 @@ def test_more_sessions_than_an_array_holds(cluster, run, tmp_path):  # noqa: F81
     run("synthnsd", "--quiet", *small, tmp_path / "nsd")
     config = {"root": str(tmp_path / "nsd"), "targets": ["packed"], "pack": {"volumes": 20}}
     flow = SlurmFlow(tmp_path, config, cluster=cluster)
-    assert len(flow(options=[*ARRAYS, "-j1000"]).jobs) == 30
+    done = flow.ended(flow.start(options=[*ARRAYS, "-j1000"]), 900)
+    assert done.status == 0 and len(done.jobs) == 30, done.text
     assert len(list(flow.path("cache/subj01").glob("session_??.h5"))) == 30
     assert sorted(int(job["JobID"].partition("_")[2]) for job in cluster.jobs(name=flow.name())) == list(range(1, 31))
 
