@@ -50,7 +50,7 @@ NOT_OURS = [
     "run.nii.gz.part",
     ".nfs000000000000001",
     ".fuse_hidden0000000100000001",
-    ".run.nii.gz.part/inner",
+    ".other.nii.gz.part/inner",
     ".snakemake/.notes.h5.4194321-0.tmp",
     ".a.part\n",
     ".a.h5.4194321-0.tmp\n",

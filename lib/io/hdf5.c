@@ -40,17 +40,24 @@ const char *bm_hdf5_version(char text[32])
     return text;
 }
 
+/* The system's message where there is one: HDF5 has it behind the time and the name of the temporary. */
 static herr_t keep_deepest(unsigned n, const H5E_error2_t *e, void *out)
 {
+    static const char before[] = "error message = '";
+    const char *system = e->desc ? strstr(e->desc, before) : NULL;
+
     (void)n;
-    if (e->desc && *e->desc)
+    if (system) {
+        system += sizeof before - 1;
+        (void)snprintf(out, 160, "%.*s", (int)strcspn(system, "'"), system);
+    } else if (e->desc && *e->desc)
         (void)snprintf(out, 160, "%s", e->desc);
     return 0;
 }
 
 int bm_h5_fail(struct bm_error *err, const char *file, const char *what)
 {
-    char why[160] = "no reason given";
+    char why[160] = "no reason given, perhaps for want of memory";
 
     (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_deepest, why);
     (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, keep_deepest, why);

@@ -253,12 +253,14 @@ static int fs_statfs(const char *path, struct statvfs *st)
     return answer(fstatvfs(backing, st));
 }
 
+/* libfuse itself gives all locks up when a file is closed. */
 static int fs_lock(const char *path, struct fuse_file_info *fi, int command, struct flock *lock)
 {
     (void)path;
     (void)fi;
     (void)command;
-    (void)lock;
+    if (lock->l_type == F_UNLCK)
+        return 0;
     ask(LOCK);
     return -ENOLCK;
 }
@@ -332,5 +334,6 @@ int main(int argc, char **argv)
     if (fuse_opt_parse(&args, &set, options, sort_argument) || backing < 0)
         return 2;
     (void)umask(0);
+    (void)fuse_opt_add_arg(&args, "-omax_threads=16");
     return fuse_main(args.argc, args.argv, &operations, NULL);
 }
