@@ -100,7 +100,7 @@ def programs(bin_, folder):
     runs = sorted((scans / "timeseries").glob("timeseries_session01_run*.nii.gz"))
     designs = ["--design", f"{scans}/design/design_session{{session}}_run{{run}}.tsv"]
     packed, labelled = folder / "packed.h5", folder / "labelled.h5"
-    yield "nifti2h5 RUN... packed.h5 (12 runs)", ["nifti2h5", *runs, packed]
+    yield "nifti2h5 --design ... RUN... packed.h5 (12 runs)", ["nifti2h5", *designs, *runs, packed]
     yield "nifti2h5 --mask ROI RUN... roi.h5", ["nifti2h5", "--mask", roi, *runs, folder / "direct.h5"]
     yield "detrend packed.h5 out.h5", ["detrend", packed, folder / "detrended.h5"]
     yield "denoise --high-pass 0.01 packed.h5 out.h5", ["denoise", "--high-pass", "0.01", packed, folder / "d.h5"]
