@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+CERTIFICATES = "/etc/certificates-of-the-test.crt"
 PASSED = re.compile(r"^(PIP_|SSL_|CURL_CA|REQUESTS_CA|https?_proxy|no_proxy)", re.I)
 
 
@@ -41,6 +42,7 @@ def mirror():
 def debian(folder):
     """A minimal Debian 12 in the folder, which knows what this machine knows about mirrors."""
     call("debootstrap", "--variant=minbase", "bookworm", folder, *filter(None, [mirror()]), stdout=subprocess.DEVNULL)
+    (folder / "etc/apt/sources.list").unlink(missing_ok=True)
     for name in ("etc/apt/sources.list.d/debian.sources", "etc/ssl/certs/ca-certificates.crt", "etc/pip.conf"):
         if Path("/", name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +51,8 @@ def debian(folder):
         if "Proxy" in path.read_text() or "CaInfo" in path.read_text() or "registry" in path.name:
             shutil.copy(path, folder / "etc/apt/apt.conf.d")
     shutil.copy("/etc/resolv.conf", folder / "etc/resolv.conf")
+    if Path("/etc/ssl/certs/ca-certificates.crt").exists():  # where the package ca-certificates leaves it alone
+        shutil.copy("/etc/ssl/certs/ca-certificates.crt", folder / CERTIFICATES[1:])
 
 
 class Place:
@@ -56,7 +60,7 @@ class Place:
 
     def __init__(self, folder, stack):
         self.folder = folder
-        self.env = {k: v for k, v in os.environ.items() if PASSED.match(k)}
+        self.env = {k: CERTIFICATES if v.endswith(".crt") else v for k, v in os.environ.items() if PASSED.match(k)}
         for what in ("/proc", "/dev", *(p for p in ("/opt/wheels", "/opt/pypi", "/opt/pypi-more") if Path(p).is_dir())):
             there = folder / what[1:]
             there.mkdir(parents=True, exist_ok=True)
@@ -132,8 +136,10 @@ def main():
     with ExitStack() as stack:
         top = args.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="boldmill-image-")))
         rootfs, begun = top / "debian", time.monotonic()
-        say("a fresh Debian 12")
-        debian(rootfs)
+        if not (rootfs / "etc").exists():
+            say("a fresh Debian 12")
+            debian(rootfs)
+        shutil.rmtree(rootfs / "opt/boldmill", ignore_errors=True)
         if args.buildah:
             say("the Dockerfile, by buildah")
             buildah(rootfs)

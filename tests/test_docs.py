@@ -91,7 +91,7 @@ def options(program):
 def code(text):
     """Lines of code: fenced, indented by four, or between backticks; with what a backslash continues."""
     fenced = [
-        block for kind, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S) if kind in ("", "sh", "bash", "text")
+        block for kind, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S) if kind in ("", "sh", "bash")
     ]
     rest = prose(text)
     fenced += re.findall(r"^ {4}(\S.*)$", rest, re.M)
@@ -103,7 +103,6 @@ def commands(line):
     """[words] of each command of a line of shell; nothing where it is not one."""
     try:
         words = list(shlex.shlex(line.strip(), posix=True, punctuation_chars="|&;()<>"))
-        words = shlex.split(re.sub(r"([|;&()])", r" \1 ", line, flags=0), comments=True) if "'" not in line else words
     except ValueError:
         return
     part = []
@@ -137,7 +136,8 @@ def wrong(words):
                 yield f"{program} {option}: no such option"
     elif program.startswith("python") or program.endswith((".py", ".sh")):
         script = words[0] if program.endswith((".py", ".sh")) else rest[0] if rest else ""
-        if script.endswith((".py", ".sh")) and "/" in script and not (ROOT / script).exists():
+        whole = script.endswith((".py", ".sh")) and "/" in script and not set(script) & set("*{<") and "NAME" not in script
+        if whole and not (ROOT / script).exists():
             yield f"{script}: there is no such file"
 
 
