@@ -33,8 +33,8 @@ OURS = [
     f".a b'\"$(touch hacked)\n.h5.{ENDED}-12.tmp",
     f".-rf.{ENDED}-1.tmp",
     f"..{ENDED}-1.{ENDED}-1.tmp",
-    ".run.nii.gz.part",
-    ".run.nii.gz.part-7f3a",
+    ".run.nii.gz.0123456789abcdef.part",
+    ".run\n.0123456789abcdef.part",
 ]
 NOT_OURS = [
     "session_01.h5",
@@ -48,11 +48,16 @@ NOT_OURS = [
     ".tmp",
     ".part",
     "run.nii.gz.part",
+    ".run.nii.gz.part",
+    "run.nii.gz.0123456789abcdef.part",
+    ".run.nii.gz.0123456789ABCDEF.part",
+    ".run.nii.gz.0123456789abcdef0.part",
+    "..0123456789abcdef.part",
     ".nfs000000000000001",
     ".fuse_hidden0000000100000001",
-    ".other.nii.gz.part/inner",
+    ".other.nii.gz.0123456789abcdef.part/inner",
     ".snakemake/.notes.h5.4194321-0.tmp",
-    ".a.part\n",
+    ".a.0123456789abcdef.part\n",
     ".a.h5.4194321-0.tmp\n",
     ".a.h5.٤-0.tmp",
 ]
@@ -95,11 +100,11 @@ def test_links_pipes_and_folders_stay(tmp_path):
 def test_young_files_and_those_of_a_clock_ahead_stay(tmp_path):
     for k, age in enumerate((0, 3600, DAY - 60, -60, -10 * DAY)):
         put(tmp_path / f".a.h5.{ENDED}-{k}.tmp", age)
-    put(tmp_path / ".b.part", 0)
+    put(tmp_path / ".b.0123456789abcdef.part", 0)
     assert "0 files removed" in tidy(tmp_path)
     assert "2 files would be removed" in tidy(tmp_path, "--age", "1h", "--dry-run")
     assert "5 files removed" in tidy(tmp_path, "--gone")  # whose process is gone; parts name none
-    assert everything(tmp_path) == [".b.part"]
+    assert everything(tmp_path) == [".b.0123456789abcdef.part"]
 
 
 def test_what_is_in_use_stays(tmp_path):

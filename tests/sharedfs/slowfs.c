@@ -12,7 +12,7 @@
  * Locks of both kinds fail with ENOLCK, hard links with EPERM, and a file that is removed while it is open gets a
  * hidden name until it is closed (libfuse's .fuse_hidden..., NFS's .nfs...).
  */
-#define FUSE_USE_VERSION 31
+#define FUSE_USE_VERSION 312
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -334,6 +334,5 @@ int main(int argc, char **argv)
     if (fuse_opt_parse(&args, &set, options, sort_argument) || backing < 0)
         return 2;
     (void)umask(0);
-    (void)fuse_opt_add_arg(&args, "-omax_threads=16");
     return fuse_main(args.argc, args.argv, &operations, NULL);
 }
