@@ -8,7 +8,7 @@ FROM ${BASE}
 COPY . /opt/boldmill
 WORKDIR /opt/boldmill
 RUN packaging/image.sh
-# Snakemake keeps notes below HOME, which an unknown user (-u) does not have.
-ENV PATH=/opt/boldmill/.venv/bin:/opt/boldmill/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp XDG_CACHE_HOME=/tmp/cache
+# Snakemake wants a HOME and a name, which an unknown user (-u) does not have.
+ENV PATH=/opt/boldmill/.venv/bin:/opt/boldmill/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp LOGNAME=user
 WORKDIR /work
 CMD ["snakemake", "-s", "/opt/boldmill/Snakefile", "--help"]

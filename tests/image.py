@@ -91,6 +91,8 @@ def environment():
 def as_a_user(place, image):
     """The Dockerfile's own example, as a user that the image does not know."""
     work = place.folder / "work"
+    for old in (work, image / "cache"):
+        shutil.rmtree(old, ignore_errors=True)
     work.mkdir()
     os.chown(work, 4711, 4711)
     env = environment()

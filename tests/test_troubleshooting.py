@@ -251,7 +251,7 @@ PROVOKED = {
     "No space left": full_disk,
     "Permission denied": no_permission,
     "Killed": dead_job,
-    "want of memory": little_memory,
+    "memory is short": little_memory,
     "its writer failed": broken_chain,
     "is a terminal": terminal,
     "older modification time": from_the_future,
