@@ -7,7 +7,6 @@ workflow, with Snakemake's own calls, for two numbers of sessions: their differe
 
 import argparse
 import collections
-import os
 import re
 import shutil
 import subprocess
@@ -63,7 +62,19 @@ class Counts:
 def traced(command, folder, notes, **how):
     """(counts of all processes together, counts of our programs) of calls on files below `folder`."""
     names = ",".join([*KIND, *DATA, "fcntl", "execve"])
-    strace = ["strace", "-ff", "-qq", "-yy", "-s", "4096", "--seccomp-bpf", "-e", f"trace={names}", "-e", "signal=none"]
+    strace = [
+        "strace",
+        "-ff",
+        "-qq",
+        "-yy",
+        "-s",
+        "4096",
+        "--seccomp-bpf",
+        "-e",
+        f"trace={names}",
+        "-e",
+        "signal=none",
+    ]
     notes.mkdir()
     done = subprocess.run(
         [*strace, "-o", notes / "trace", *map(str, command)], capture_output=True, text=True, check=False, **how

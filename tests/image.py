@@ -1,7 +1,7 @@
 """Runs what the container recipes run in a fresh Debian 12 of its own: `make image-check` (as root; minutes).
 
-There is no container engine in it: debootstrap fills a folder, packaging/image.sh works in it by chroot, and then the
-workflow runs there as a user without a name, with the folders that the recipes' pages mount. What apt and pip are told
+There is no container engine in it: debootstrap fills a folder, packaging/image.sh works in it by chroot, and then
+the workflow runs there as a user without a name, with the folders that the recipes' pages mount. What apt and pip are told
 on this machine (mirrors, certificates, local packages) holds inside too, and is removed in the end.
 
 --buildah also builds the Dockerfile itself, on top of the same Debian (buildah with chroot isolation, no registry).
@@ -61,7 +61,11 @@ class Place:
     def __init__(self, folder, stack):
         self.folder = folder
         self.env = {k: CERTIFICATES if v.endswith(".crt") else v for k, v in os.environ.items() if PASSED.match(k)}
-        for what in ("/proc", "/dev", *(p for p in ("/opt/wheels", "/opt/pypi", "/opt/pypi-more") if Path(p).is_dir())):
+        for what in (
+            "/proc",
+            "/dev",
+            *(p for p in ("/opt/wheels", "/opt/pypi", "/opt/pypi-more") if Path(p).is_dir()),
+        ):
             there = folder / what[1:]
             there.mkdir(parents=True, exist_ok=True)
             call("mount", "--bind", what, there)
@@ -69,7 +73,15 @@ class Place:
 
     def run(self, *command, user=None, cwd="/", **env):
         who = ["--userspec", f"{user}:{user}"] if user else []
-        inner = ["env", "-i", *(f"{k}={v}" for k, v in (self.env | env).items()), "sh", "-c", 'cd "$0" && exec "$@"', cwd]
+        inner = [
+            "env",
+            "-i",
+            *(f"{k}={v}" for k, v in (self.env | env).items()),
+            "sh",
+            "-c",
+            'cd "$0" && exec "$@"',
+            cwd,
+        ]
         call("chroot", *who, self.folder, *inner, *command)
 
 
@@ -124,8 +136,20 @@ def buildah(debian_folder):
     call("buildah", "commit", "-q", made, base)
     words = [f"--volume={p}:{p}:ro" for p in ("/opt/wheels", "/opt/pypi", "/opt/pypi-more") if Path(p).is_dir()]
     given = [f"--env={k}={v}" for k, v in os.environ.items() if PASSED.match(k)]
-    call("buildah", "build", "--isolation", "chroot", "--network", "host", f"--build-arg=BASE={base}", *words, *given,
-         "-t", "boldmill", ROOT)
+    call(
+        "buildah",
+        "build",
+        "--isolation",
+        "chroot",
+        "--network",
+        "host",
+        f"--build-arg=BASE={base}",
+        *words,
+        *given,
+        "-t",
+        "boldmill",
+        ROOT,
+    )
 
 
 def main():

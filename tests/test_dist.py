@@ -50,9 +50,15 @@ def everything(folder):
 
 def test_what_is_in_the_tarball(tree):
     names = [name for name in everything(tree) if not name.startswith(("bin/", "build/"))]
-    assert {"Makefile", "Snakefile", "README.md", "LICENSE", "Dockerfile", "config/schema.yaml", "docs/formats.md"} <= set(
-        names
-    )
+    assert {
+        "Makefile",
+        "Snakefile",
+        "README.md",
+        "LICENSE",
+        "Dockerfile",
+        "config/schema.yaml",
+        "docs/formats.md",
+    } <= set(names)
     assert not [name for name in names if name.startswith((".ci", ".git/", ".venv", "cache/", "tests/fuzz/found"))]
     assert sum((tree / name).stat().st_size for name in names) < 8 << 20
 
@@ -115,7 +121,7 @@ def test_sdist(tmp_path):
     setuptools = pytest.importorskip("setuptools")
     if int(setuptools.__version__.split(".")[0]) < 77:
         pytest.skip("setuptools is too old for this pyproject.toml")
-    build = "from setuptools import build_meta; print(build_meta.build_sdist({!r}))".format(str(tmp_path))
+    build = f"from setuptools import build_meta; print(build_meta.build_sdist({str(tmp_path)!r}))"
     done = subprocess.run([sys.executable, "-c", build], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (made,) = tmp_path.glob("*.tar.gz")

@@ -65,8 +65,13 @@ def test_every_command(place):
             text = re.sub(r"^make$", "true", text, flags=re.M)  # the programs are those that are tested
             env = ENV | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
             said = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", text], cwd=place / "clone", env=env, capture_output=True, text=True,
-                check=False, timeout=300 * PATIENCE,
+                ["bash", "-euo", "pipefail", "-c", text],
+                cwd=place / "clone",
+                env=env,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=300 * PATIENCE,
             )
             assert said.returncode == 0, f"{text}\n{said.stdout}{said.stderr}"
             done, shells = done + said.stdout, shells + 1

@@ -1,7 +1,6 @@
 """The workflow on a shared file system (tests/sharedfs/slowfs.c): coarse times, a server with a clock of its own, and jobs
 on other machines than Snakemake."""
 
-import json
 import os
 import subprocess
 import sys
@@ -106,7 +105,14 @@ def test_jobs_on_another_machine(run, expected, tmp_path):
             submit.write_text(SUBMIT.format(pid=inner_process(other.pid), folder=far))
             submit.chmod(0o755)
             flow = a_dataset(run, far)
-            how = ["--executor", "cluster-generic", "--cluster-generic-submit-cmd", str(submit), "--latency-wait", "20"]
+            how = [
+                "--executor",
+                "cluster-generic",
+                "--cluster-generic-submit-cmd",
+                str(submit),
+                "--latency-wait",
+                "20",
+            ]
             flow(*TARGETS, options=[*how, "--cores", "2", "--seconds-between-status-checks", "1"])
             assert arrays(flow) == expected
             assert flow.plan(*TARGETS) == []

@@ -6,7 +6,6 @@ import pty
 import re
 import shutil
 import subprocess
-import sys
 
 import h5py
 import makebids

@@ -127,7 +127,8 @@ static int create_temp(struct bm_commit *c, struct bm_error *err)
     atomic_fetch_sub(&making, 1);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (status > 0)
-        return bm_fail(err, BM_ESYS, "%s: too many temporaries of killed programs lie beside it; see make tidy", c->path);
+        return bm_fail(err, BM_ESYS, "%s: too many temporaries of killed programs lie beside it; see make tidy",
+                       c->path);
     return status;
 }
 

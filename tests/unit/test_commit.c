@@ -99,8 +99,8 @@ static void the_last_of_two_commits_stays(void)
     CHECK(holds(path, "first"));
 }
 
-/* What stands at the temporary's name, somebody's link or a file of another machine, is neither written to nor removed:
- * the next name is taken. */
+/* What stands at the temporary's name, somebody's link or a file of another machine, is neither written to nor
+ * removed: the next name is taken. */
 static void a_link_at_the_temporary_name(void)
 {
     struct bm_error err = {0};
