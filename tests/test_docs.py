@@ -65,7 +65,7 @@ def test_links_that_lead_nowhere_are_seen():
         "nowhere.md",
         "formats.md#no-such-heading",
         "../../out.md",
-        "#nothing",
+        "#x",
     ]
 
 

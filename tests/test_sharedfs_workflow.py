@@ -1,5 +1,5 @@
-"""The workflow on a shared file system (tests/sharedfs/slowfs.c): coarse times, a server with a clock of its own, and jobs
-on other machines than Snakemake."""
+"""The workflow on a shared file system (tests/sharedfs/slowfs.c): coarse times, a server with a clock of its own, and
+jobs on other machines than Snakemake."""
 
 import os
 import subprocess
@@ -42,8 +42,8 @@ def arrays(flow):
 
 @pytest.mark.parametrize(("whole", "skew"), [(1, 6), (2, -6)])
 def test_coarse_times_and_another_clock(run, expected, tmp_path, whole, skew):
-    """Everything lies there: dataset, cache and Snakemake's notes. The same arrays; nothing is made twice; a change that
-    is later by the file system's own measure is seen."""
+    """Everything lies there: dataset, cache and Snakemake's notes. The same arrays; nothing is made twice; a change
+    that is later by the file system's own measure is seen."""
     far = tmp_path / "far"
     with mounts.mounted(tmp_path / "backing", far, whole=whole, skew=skew, cache=1) as counts:
         flow = a_dataset(run, far)
@@ -90,7 +90,7 @@ def other_machine(backing, at, folder):
 
 
 def test_jobs_on_another_machine(run, expected, tmp_path):
-    """Snakemake here, all jobs on a machine that has the folder mounted too; both believe what they know for 3 seconds."""
+    """Snakemake here, jobs on a machine that has the folder mounted too; both believe what they know for 3 seconds."""
     pytest.importorskip("snakemake_executor_plugin_cluster_generic", reason="the cluster-generic plugin is missing")
     if os.geteuid():
         pytest.skip("only root may have mounts of its own")
