@@ -8,8 +8,8 @@ output; a download that is cut leaves `.NAME.TOKEN.part`, with which it could go
   - and is not open in a process on this machine, nor has the number of one of our programs that runs here.
 
 A shared folder may hold temporaries of other machines, whose processes cannot be seen from here: hence the age.
-Where all programs ran on this machine, --gone takes every temporary whose process is gone, whatever its age. Nothing else is
-ever touched: no folders, no links, no files of other users. --dry-run only tells.
+Where all programs ran on this machine, --gone takes every temporary whose process is gone, whatever its age. Nothing
+else is ever touched: no folders, no links, no files of other users. --dry-run only tells.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Runs what the container recipes run in a fresh Debian 12 of its own: `make image-check` (as root; minutes).
 
 There is no container engine in it: debootstrap fills a folder, packaging/image.sh works in it by chroot, and then
-the workflow runs there as a user without a name, with the folders that the recipes' pages mount. What apt and pip are told
-on this machine (mirrors, certificates, local packages) holds inside too, and is removed in the end.
+the workflow runs there as a user without a name, with the folders that the recipes' pages mount. What apt and pip are
+told on this machine (mirrors, certificates, local packages) holds inside too.
 
 --buildah also builds the Dockerfile itself, on top of the same Debian (buildah with chroot isolation, no registry).
 """

@@ -90,7 +90,7 @@ def other_machine(backing, at, folder):
 
 
 def test_jobs_on_another_machine(run, expected, tmp_path):
-    """Snakemake here, jobs on a machine that has the folder mounted too; both believe what they know for 3 seconds."""
+    """Snakemake here, jobs on a machine that has the folder mounted too; both remember names for 3 seconds."""
     pytest.importorskip("snakemake_executor_plugin_cluster_generic", reason="the cluster-generic plugin is missing")
     if os.geteuid():
         pytest.skip("only root may have mounts of its own")
