@@ -36,9 +36,10 @@ def seconds(text):
 def programs():
     """The names of our programs: those in bin/, or in the Makefile where nothing is built."""
     root = Path(__file__).resolve().parent.parent
-    built = [path.name for path in (root / "bin").glob("*")]
-    match = re.search(r"^PROGRAMS := (.+)$", (root / "Makefile").read_text(), re.M) if not built else None
-    return set(built or (match[1].split() if match else []))
+    built = {path.name for path in (root / "bin").glob("*")}
+    if not built and (root / "Makefile").exists():
+        built = set(re.search(r"^PROGRAMS := (.+)$", (root / "Makefile").read_text(), re.M)[1].split())
+    return built
 
 
 def running():
