@@ -55,12 +55,17 @@ def debian(folder):
         shutil.copy("/etc/ssl/certs/ca-certificates.crt", folder / CERTIFICATES[1:])
 
 
+def passed():
+    """What pip is told on this machine, with the certificates where `debian` puts them."""
+    return {k: CERTIFICATES if v.endswith(".crt") else v for k, v in os.environ.items() if PASSED.match(k)}
+
+
 class Place:
     """A folder as root, with what containers have mounted."""
 
     def __init__(self, folder, stack):
         self.folder = folder
-        self.env = {k: CERTIFICATES if v.endswith(".crt") else v for k, v in os.environ.items() if PASSED.match(k)}
+        self.env = passed()
         for what in (
             "/proc",
             "/dev",
@@ -135,7 +140,7 @@ def buildah(debian_folder):
     call("buildah", "add", "-q", made, debian_folder, "/")
     call("buildah", "commit", "-q", made, base)
     words = [f"--volume={p}:{p}:ro" for p in ("/opt/wheels", "/opt/pypi", "/opt/pypi-more") if Path(p).is_dir()]
-    given = [f"--env={k}={v}" for k, v in os.environ.items() if PASSED.match(k)]
+    given = [f"--env={k}={v}" for k, v in passed().items()]
     call(
         "buildah",
         "build",
