@@ -43,7 +43,7 @@ def debian(folder):
     """A minimal Debian 12 in the folder, which knows what this machine knows about mirrors."""
     call("debootstrap", "--variant=minbase", "bookworm", folder, *filter(None, [mirror()]), stdout=subprocess.DEVNULL)
     (folder / "etc/apt/sources.list").unlink(missing_ok=True)
-    for name in ("etc/apt/sources.list.d/debian.sources", "etc/ssl/certs/ca-certificates.crt", "etc/pip.conf"):
+    for name in ("etc/apt/sources.list.d/debian.sources", "etc/ssl/certs/ca-certificates.crt"):
         if Path("/", name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(Path("/", name), folder / name)
@@ -53,6 +53,7 @@ def debian(folder):
     shutil.copy("/etc/resolv.conf", folder / "etc/resolv.conf")
     if Path("/etc/ssl/certs/ca-certificates.crt").exists():  # where the package ca-certificates leaves it alone
         shutil.copy("/etc/ssl/certs/ca-certificates.crt", folder / CERTIFICATES[1:])
+        (folder / "etc/pip.conf").write_text(f"[global]\ncert = {CERTIFICATES}\n")
 
 
 def passed():
