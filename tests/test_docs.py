@@ -127,7 +127,8 @@ def wrong(words):
     program, rest = Path(words[0]).name, words[1:]
     if program == "make":
         for word in rest:
-            known = word in targets() or word.startswith(("-", "cache/")) or "=" in word or not word.islower()
+            known = word in targets() or word.startswith(("-", "cache/", ".venv/")) or "=" in word
+            known = known or not word.islower()
             if not known:
                 yield f"make {word}: no such target"
     elif program in (*PROGRAMS, "snakemake"):
