@@ -117,15 +117,17 @@ $(OUT)/boldmill.pc: FORCE
 FORCE:
 
 include rules/check.mk rules/docs.mk rules/workflow.mk rules/bench.mk rules/demo.mk rules/fuzz.mk rules/faults.mk rules/analysis.mk
+include rules/sharedfs.mk rules/dist.mk
 
 # ---- variants, installation, cleaning ----
 .PHONY: debug asan tsan install uninstall clean distclean help
 debug asan tsan: ## Build a variant into build/VARIANT (debug, address+undefined sanitizers, thread sanitizer)
 	$(MAKE) VARIANT=$@ all
 
-install: all ## Install programs, library, headers and pkg-config file under PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig
+install: all man ## Install programs, manual pages, library, headers and pkg-config file under PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/share/man/man1
 	install $(PROGRAMS:%=$(BIN)/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(STATIC) $(DESTDIR)$(PREFIX)/lib/libboldmill.a
 	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib/$(notdir $(SHARED))
 	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(PREFIX)/lib/libboldmill.so
@@ -134,7 +136,8 @@ install: all ## Install programs, library, headers and pkg-config file under PRE
 	  install -m 644 lib/$$d/*.h $(DESTDIR)$(PREFIX)/include/boldmill/$$d || exit 1; done
 
 uninstall: ## Remove what install wrote
-	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(DESTDIR)$(PREFIX)/lib/libboldmill.*
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/man/man1/%.1)
+	rm -f $(DESTDIR)$(PREFIX)/lib/libboldmill.*
 	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/boldmill.pc
 	rm -rf $(DESTDIR)$(PREFIX)/include/boldmill
 

@@ -15,7 +15,7 @@ unit: $(UNIT_BIN) ## Build the unit tests
 deps-check: $(VENV)/train-ready deps-slurm deps-browser
 	@rules/need.sh clang:clang clang-tidy:clang-tidy cppcheck:cppcheck valgrind:valgrind
 
-check: deps-check ## Run all tests: style, gcc, clang, zlib-only and sanitizer builds, programs, oracles, workflow
+check: deps-check deps-sharedfs ## Run all tests: style, gcc, clang, zlib-only and sanitizer builds, programs, oracles, workflow
 	@$(VPY) tests/run.py --jobs $(JOBS) $(CHECK)
 
 check-quick: $(VENV)/ready ## Run the tests of the release build alone

@@ -47,8 +47,10 @@ QUALITY = f"{config['cache']}/quality/{config['layout']['folder']}"
 META = [f"{SUBJECT}/{{roi}}.meta.npy"] if config["layout"]["designs"] else []
 ROWS = META or f"{SUBJECT}/{{roi}}.json"
 
-FETCH = os.path.join(workflow.basedir, "rules", "fetch.py")
-BIN = os.path.abspath(config["bin"] or os.path.join(workflow.basedir, "bin"))
+# The folder of this project: the first Snakefile may be another's, or workflow/Snakefile.
+TREE = os.path.dirname(configuration.BASE)
+FETCH = os.path.join(TREE, "rules", "fetch.py")
+BIN = os.path.abspath(config["bin"] or os.path.join(TREE, "bin"))
 shell.prefix("set -euo pipefail; PATH={}:$PATH; ".format(shlex.quote(BIN).replace("{", "{{").replace("}", "}}")))
 
 

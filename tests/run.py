@@ -155,6 +155,11 @@ def main():
         "tests/test_fetch.py",
         "tests/test_fetch_checks.py",
         "tests/test_fetch_stream.py",
+        "tests/test_catalog.py",
+        "tests/test_dist.py",
+        "tests/test_own_dataset.py",
+        "tests/test_sharedfs_workflow.py",
+        "tests/test_troubleshooting.py",
     ]
     programs = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("test_*.py"))
     package = [p for p in programs if p.startswith(("tests/test_python_", "tests/test_examples"))]

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define MAX_OPEN 64
+#define MAX_TRIES 1000
 
 struct bm_commit {
     char *path, *temp;
@@ -82,7 +83,7 @@ static struct bm_commit *open_direct(struct bm_commit *c, int fd, struct bm_erro
     return NULL;
 }
 
-/* ".NAME.PID-N.tmp" beside the target: never the same for two commits, whoever runs them on this machine. */
+/* ".NAME.PID-N.tmp" beside the target: never the same for two commits of this machine. */
 static char *temp_name(const char *path, struct bm_error *err)
 {
     static atomic_uint counter;
@@ -93,40 +94,48 @@ static char *temp_name(const char *path, struct bm_error *err)
                      atomic_fetch_add(&counter, 1));
 }
 
+/* 0: made; 1: a file of that name is there, which may be another machine's that has our number and is at work. */
 static int make_temp(struct bm_commit *c, struct bm_error *err)
 {
+    free(c->temp);
+    c->temp = temp_name(c->path, err);
+    if (!c->temp)
+        return -1;
     c->slot = claim_slot(c->temp);
     if (c->slot < 0)
         return bm_fail(err, BM_ESYS, "%s: too many outputs are open at once", c->path);
     c->fd = open(c->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (c->fd < 0 && errno == EEXIST && unlink(c->temp) == 0) /* left by a killed process that had our number */
-        c->fd = open(c->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (c->fd < 0)
-        return bm_fail_errno(err, c->path, "cannot be created");
-    return 0;
+    if (c->fd >= 0)
+        return 0;
+    atomic_store(&open_temps[c->slot], NULL);
+    c->slot = -1;
+    return errno == EEXIST ? 1 : bm_fail_errno(err, c->path, "cannot be created");
 }
 
 static int create_temp(struct bm_commit *c, struct bm_error *err)
 {
     sigset_t all, old;
-    int status;
+    int status = 1;
 
-    c->temp = temp_name(c->path, err);
-    if (!c->temp)
-        return -1;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
     atomic_fetch_add(&making, 1);
-    status = atomic_load(&ending) ? bm_fail(err, BM_ESYS, "%s: the program is ending", c->path) : make_temp(c, err);
+    if (atomic_load(&ending))
+        status = bm_fail(err, BM_ESYS, "%s: the program is ending", c->path);
+    for (int i = 0; i < MAX_TRIES && status > 0; i++)
+        status = make_temp(c, err);
     atomic_fetch_sub(&making, 1);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (status > 0)
+        return bm_fail(err, BM_ESYS, "%s: too many temporaries of killed programs lie beside it; see make tidy",
+                       c->path);
     return status;
 }
 
 struct bm_commit *bm_commit_open(const char *path, struct bm_error *err)
 {
     struct bm_commit *c = bm_calloc(1, sizeof *c, "output", err);
-    bool out = !strcmp(path, "-");
+    bool out = !strcmp(path, "-"), there;
     struct stat st;
 
     if (!c)
@@ -141,11 +150,12 @@ struct bm_commit *bm_commit_open(const char *path, struct bm_error *err)
         (void)bm_fail(err, BM_EUSAGE, "output: the name is empty; name a file");
         goto fail;
     }
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+    there = stat(path, &st) == 0;
+    if (there && S_ISDIR(st.st_mode)) {
         (void)bm_fail(err, BM_ESYS, "%s: is a directory; name a file in it", path);
         goto fail;
     }
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+    if (there && !S_ISREG(st.st_mode))
         return open_direct(c, open(path, O_WRONLY | O_CLOEXEC), err);
     if (create_temp(c, err) == 0)
         return c;

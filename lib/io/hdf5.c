@@ -40,10 +40,17 @@ const char *bm_hdf5_version(char text[32])
     return text;
 }
 
+/* The system's message where there is one: HDF5 has it behind the time and the name of the temporary. */
 static herr_t keep_deepest(unsigned n, const H5E_error2_t *e, void *out)
 {
+    static const char before[] = "error message = '";
+    const char *system = e->desc ? strstr(e->desc, before) : NULL;
+
     (void)n;
-    if (e->desc && *e->desc)
+    if (system) {
+        system += sizeof before - 1;
+        (void)snprintf(out, 160, "%.*s", (int)strcspn(system, "'"), system);
+    } else if (e->desc && *e->desc)
         (void)snprintf(out, 160, "%s", e->desc);
     return 0;
 }
@@ -54,7 +61,8 @@ int bm_h5_fail(struct bm_error *err, const char *file, const char *what)
 
     (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_deepest, why);
     (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, keep_deepest, why);
-    return bm_fail(err, BM_EDATA, "%s: %s (HDF5: %s); the disk is full or the file is damaged", file, what, why);
+    return bm_fail(err, BM_EDATA, "%s: %s (HDF5: %s); %s", file, what, why,
+                   strstr(why, "memory alloc") ? "memory is short" : "the disk is full or the file is damaged");
 }
 
 static hid_t native(enum bm_dtype t)
@@ -180,9 +188,9 @@ struct bm_h5 *bm_h5_create(const char *path, const char *shown_as, struct bm_err
     fcpl = H5Pcreate(H5P_FILE_CREATE);
     (void)H5Pset_obj_track_times(fcpl, 0);
     f->id = H5Fcreate(path, H5F_ACC_TRUNC, fcpl, fapl);
-    (void)H5Pclose(fcpl);
-    if (f->id < 0)
+    if (f->id < 0) /* at once: the next call of HDF5 forgets why */
         (void)bm_h5_fail(err, shown_as, "cannot be created");
+    (void)H5Pclose(fcpl);
     (void)H5Pclose(fapl);
     bm_h5_unlock();
     if (f->id >= 0)
@@ -242,11 +250,12 @@ static int put_attr(struct bm_h5 *f, const char *name, hid_t type, hid_t space, 
                     struct bm_error *err)
 {
     hid_t id = H5Acreate2(f->id, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    int bad = id < 0 || H5Awrite(id, type, data) < 0;
+    static const char what[] = "an attribute cannot be written";
+    int bad = id < 0 || H5Awrite(id, type, data) < 0 ? bm_h5_fail(err, f->name, what) : 0;
 
     if (id >= 0 && H5Aclose(id) < 0)
-        bad = 1;
-    return bad ? bm_h5_fail(err, f->name, "an attribute cannot be written") : 0;
+        bad = bm_h5_fail(err, f->name, what);
+    return bad;
 }
 
 int bm_h5_put_attr_text(struct bm_h5 *f, const char *name, const char *text, struct bm_error *err)
@@ -313,23 +322,23 @@ int bm_h5_put_array(struct bm_h5 *f, const char *name, const struct bm_h5_record
 {
     hsize_t dim = n;
     hid_t t, space, dcpl, id;
-    int bad;
+    static const char what[] = "an array cannot be written";
+    int bad = 0;
 
     bm_h5_lock();
     t = make_record(type);
     space = H5Screate_simple(1, &dim, NULL);
     dcpl = array_list(n);
     id = H5Dcreate2(f->id, name, t, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
-    bad = id < 0 || (n && H5Dwrite(id, t, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0);
+    if (id < 0 || (n && H5Dwrite(id, t, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0))
+        bad = bm_h5_fail(err, f->name, what);
     if (id >= 0 && H5Dclose(id) < 0)
-        bad = 1;
-    if (bad)
-        (void)bm_h5_fail(err, f->name, "an array cannot be written");
+        bad = bm_h5_fail(err, f->name, what);
     (void)H5Pclose(dcpl);
     (void)H5Sclose(space);
     (void)H5Tclose(t);
     bm_h5_unlock();
-    return bad ? -1 : 0;
+    return bad;
 }
 
 hid_t bm_h5_dataset(struct bm_h5 *f, const char *name, struct bm_error *err)
