@@ -134,7 +134,7 @@ static struct figures *lay_out(const struct gauge *g, struct bm_tile *tile, stru
     if (bm_buf_resize(&tile->packed, sizeof *f + doubles * sizeof(double) + n * sizeof *own, err))
         return NULL;
     f = tile->packed.data;
-    own = (size_t *)(f->values + doubles);
+    own = (void *)(f->values + doubles);
     for (size_t k = 0; k < n; k++)
         own[k] = picks[k] - tile->first;
     f->q = (struct bm_quality){.mean = f->values, .sd = f->values + tile->cols, .picks = own, .npicks = n};

@@ -151,6 +151,7 @@ static int find_brain(struct job *j, size_t most, struct bm_error *err)
         status = set_voxels(j, flags, err);
     free(flags);
     if (!status && !j->config.nvoxels && !most)
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the command line has one file at least */
         return bm_fail(err, BM_EDATA, "%s: all samples of all runs are zero; check the files", scans.files[0]);
     return status;
 }

@@ -485,7 +485,7 @@ static int put_experiment(const struct job *job, struct bm_error *err)
     const struct bm_nsd_expdesign design = {
         e->ordering,       e->shared,       &e->images[0][0],  &e->pattern[0][0][0], BM_SYNTH_TRIALS, BM_SYNTH_SHARED,
         BM_SYNTH_SUBJECTS, BM_SYNTH_IMAGES, BM_SYNTH_SESSIONS, BM_SYNTH_RUNS,        BM_SYNTH_SLOTS};
-    int32_t *reps = bm_alloc(BM_SYNTH_ALL_IMAGES, BM_SYNTH_SUBJECTS * 3 * sizeof *reps, "showings", err);
+    int32_t *reps = bm_alloc(BM_SYNTH_ALL_IMAGES, sizeof *reps * 3 * BM_SYNTH_SUBJECTS, "showings", err);
     unsigned char *owners = bm_calloc(BM_SYNTH_ALL_IMAGES, 1, "images", err);
     int rc = reps && owners ? bm_nsd_put_expdesign(&job->tree, &design, err) : -1;
 

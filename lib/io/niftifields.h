@@ -26,6 +26,9 @@ int64_t bm_nifti_get_int(const unsigned char *p, size_t n, bool big);
 /* The error "file: NIfTI header: FIELD is VALUE: why; what to do". Always -1. */
 int bm_nifti_bad(struct bm_error *err, const struct bm_nifti_fields *f, const char *field, double value,
                  const char *why);
+#ifdef __clang_analyzer__ /* as for bm_fail */
+#define bm_nifti_bad(...) ((bm_nifti_bad)(__VA_ARGS__), -1)
+#endif
 
 /* Drops n bytes. 1: done; 0: the input ends before; -1: error. */
 int bm_nifti_skip(struct bm_bytes *b, uint64_t n, struct bm_error *err) BM_MUST_USE;

@@ -137,8 +137,8 @@ static void get_analyze_fields(struct bm_nifti_fields *f, const unsigned char *h
 
 /* ---- checks ---- */
 
-int bm_nifti_bad(struct bm_error *err, const struct bm_nifti_fields *f, const char *field, double value,
-                 const char *why)
+int(bm_nifti_bad)(struct bm_error *err, const struct bm_nifti_fields *f, const char *field, double value,
+                  const char *why)
 {
     const bool whole = fabs(value) < 1e18 && value == floor(value);
     char text[40];

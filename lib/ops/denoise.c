@@ -179,7 +179,7 @@ static int plan_gaps(struct bm_denoise *d, const struct bm_denoise_run *run, str
     const size_t start = d->set.drop_ends ? first : 0;
 
     d->length = d->set.drop_ends ? last - first + 1 : run->volumes;
-    if (d->length == run->kept)
+    if (!run->at || d->length == run->kept)
         return 0;
     if (run->kept < BM_SPLINE_LEAST)
         return bm_fail(err, BM_EDATA,
