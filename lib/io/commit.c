@@ -1,15 +1,16 @@
 #include "io/commit.h"
 
 #include "core/mem.h"
+#include "io/inputs.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,15 +83,19 @@ static struct bm_commit *open_direct(struct bm_commit *c, int fd, struct bm_erro
     return NULL;
 }
 
-/* ".NAME.PID-N.tmp" beside the target: never the same for two commits, whoever runs them on this machine. */
+/* ".NAME.PID-RANDOM.tmp" beside the target: never the same for two commits, on whatever machines or in whatever
+ * containers they run; there, two processes that write one target may well have the same number. */
 static char *temp_name(const char *path, struct bm_error *err)
 {
-    static atomic_uint counter;
     const char *slash = strrchr(path, '/');
     int dir = slash ? (int)(slash - path + 1) : 0;
+    uint64_t random;
 
-    return bm_format(err, "%.*s.%.200s.%ld-%u.tmp", dir, path, path + dir, (long)getpid(),
-                     atomic_fetch_add(&counter, 1));
+    if (getentropy(&random, sizeof random)) {
+        (void)bm_fail_errno(err, path, "cannot be created, as the system gives no random number");
+        return NULL;
+    }
+    return bm_format(err, "%.*s.%.200s.%ld-%016" PRIx64 ".tmp", dir, path, path + dir, (long)getpid(), random);
 }
 
 static int make_temp(struct bm_commit *c, struct bm_error *err)
@@ -99,8 +104,6 @@ static int make_temp(struct bm_commit *c, struct bm_error *err)
     if (c->slot < 0)
         return bm_fail(err, BM_ESYS, "%s: too many outputs are open at once", c->path);
     c->fd = open(c->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (c->fd < 0 && errno == EEXIST && unlink(c->temp) == 0) /* left by a killed process that had our number */
-        c->fd = open(c->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (c->fd < 0)
         return bm_fail_errno(err, c->path, "cannot be created");
     return 0;
@@ -286,8 +289,10 @@ static int publish(struct bm_commit *c, struct bm_error *err)
 
 int bm_commit_done(struct bm_commit *c, struct bm_error *err)
 {
-    int status = c->direct ? close_checked(c, err) : publish(c, err);
+    int status = bm_inputs_check(err);
 
+    if (!status)
+        status = c->direct ? close_checked(c, err) : publish(c, err);
     if (status)
         bm_commit_drop(c);
     else
