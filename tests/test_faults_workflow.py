@@ -60,7 +60,7 @@ def test_verify_names_what_is_damaged(flow):
     targets = [GENERAL, "cache/subj01/general.shuffle.npy"]
     flow(*targets)
     shutil.copytree(flow.path("cache/subj01"), flow.path(f"cache/{odd}"))
-    assert "12 files are complete, all checksums good" in flow("verify").text
+    assert "13 files are complete, all checksums good" in flow("verify").text
     assert flow.plan(*targets) == []
     for name in ("general.fmri.npy", "general.meta.npy", "general.shuffle.npy", "session_01.h5", "general.json"):
         path = flow.path(f"cache/{odd}/{name}")
@@ -93,7 +93,10 @@ def test_verify_knows_every_file(flow, tmp_path):
     flow(GENERAL, "cache/subj01/general.shuffle.npy")
     made = flow.path("cache/subj01")
     names = {"session_01.h5", *PARTNERS}
-    assert verified(flow.path("cache"))[::2] == (0, {f"subj01/{name}": "good" for name in names})
+    assert verified(flow.path("cache"))[::2] == (
+        0,
+        {"summary.json": "good"} | {f"subj01/{name}": "good" for name in names},
+    )
     for lost, found in PARTNERS.items():
         cache = tmp_path / f"without {lost}"
         shutil.copytree(made, cache)
