@@ -47,6 +47,7 @@ static const struct cli_program program = {
                 "  boldinfo --verify cache/subj01/*.h5 cache/subj01/*.json\n"
                 "  boldinfo --values session_01.h5\n"
                 "  boldinfo --json session_01.h5 | python -m json.tool\n",
+    .no_output = true,
     .min_args = 1,
     .max_args = 1000000,
 };

@@ -375,30 +375,28 @@ static void print_npy(const json_t *info)
 static const struct {
     const char *kind;
     void (*print)(const json_t *);
-    bool checksums; /* do files of this kind carry checksums of their own? */
 } kinds[] = {
-    {"nifti", print_nifti, false},
-    {"series", print_series, true},
-    {"stream", print_series, true},
-    {"arrays", print_arrays, true},
-    {"shuffle", print_shuffle, true},
-    {"quality", print_quality, true},
-    {"summary", print_summary, true},
-    {"synthetic", print_synthetic, false},
-    {"rows", print_rows, false},
-    {"npy", print_npy, false},
-    {"design", info_print_table, false},
-    {"events", info_print_table, false},
-    {"confounds", info_print_table, false},
-    {"table", info_print_table, false},
-    {"labels", info_print_label_table, false},
-    {"sidecar", info_print_sidecar, false},
+    {"nifti", print_nifti},
+    {"series", print_series},
+    {"stream", print_series},
+    {"arrays", print_arrays},
+    {"shuffle", print_shuffle},
+    {"quality", print_quality},
+    {"summary", print_summary},
+    {"synthetic", print_synthetic},
+    {"rows", print_rows},
+    {"npy", print_npy},
+    {"design", info_print_table},
+    {"events", info_print_table},
+    {"confounds", info_print_table},
+    {"table", info_print_table},
+    {"labels", info_print_label_table},
+    {"sidecar", info_print_sidecar},
 };
 
 void boldinfo_text(json_t *info)
 {
     const char *kind = info_text(info, "kind");
-    const bool gzip = json_is_true(json_object_get(info, "gzip"));
 
     info_clean(info);
     (void)printf("%s: ", info_text(info, "file"));
@@ -407,7 +405,8 @@ void boldinfo_text(json_t *info)
             continue;
         kinds[i].print(info);
         if (info_has(info, "verified"))
-            info_line("verified", kinds[i].checksums || gzip ? "complete, all checksums good"
-                                                             : "complete; this file carries no checksum of its own");
+            info_line("verified", json_is_true(json_object_get(info, "verified"))
+                                      ? "complete, all checksums good"
+                                      : "no: it is complete, but no checksum vouches for what is in it");
     }
 }

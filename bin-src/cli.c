@@ -5,6 +5,7 @@
 #include "io/bytes.h"
 #include "io/commit.h"
 #include "io/hdf5.h"
+#include "io/inputs.h"
 #include "io/jsonmem.h"
 #include "io/runjson.h"
 
@@ -393,6 +394,8 @@ void cli_parse(struct cli *cli, const struct cli_program *program, int argc, cha
     *cli = (struct cli){.program = program};
     catch_signals();
     keep_memory();
+    if (!program->no_output)
+        bm_inputs_watch();
     parsed = program;
     (void)atexit(free_arguments);
     cli->args = positional = calloc((size_t)argc + 1, sizeof *positional);

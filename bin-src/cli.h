@@ -51,6 +51,7 @@ struct cli_program {
     const struct cli_option *options; /* ends with name NULL; the common ones are added by cli_parse */
     const char *examples;             /* lines "  command   # what it does" */
     size_t min_args, max_args;        /* positional arguments */
+    bool no_output;                   /* it makes no files: its inputs need not stay as they are (io/inputs.h) */
 };
 
 /* Common to all: --help, --version, --quiet, --progress. */

@@ -2,13 +2,14 @@
 #     make faults FAULTS='--most 0'      every system call and own allocation fails; 3 places of each kind otherwise
 #     make damage DAMAGE='--flips 2000 --cuts 0'
 #     make kills KILLS='--kills 400'
+#     make power
 
 FAULTS ?= --most 3
 DAMAGE ?= --flips 120 --cuts 60
 KILLS  ?= --kills 4
 SHIM   := $(BUILD)/faults/shim.so
 
-.PHONY: faults damage kills mutants
+.PHONY: faults damage kills power mutants
 faults: all $(SHIM) $(VENV)/ready ## Make system calls and allocations fail one by one; FAULTS='--most 0': all of them
 	$(VPY) tests/faults/campaign.py --bin $(BIN) --shim $(SHIM) --jobs $(JOBS) $(FAULTS)
 
@@ -17,6 +18,9 @@ damage: all $(VENV)/ready ## Flip bits of files and cut them; DAMAGE='--flips 20
 
 kills: all $(VENV)/ready ## Kill the workflow at random moments and resume; KILLS='--kills 400': the long form
 	$(VPY) tests/faults/kills.py --cores $(JOBS) $(KILLS)
+
+power: all $(SHIM) $(VENV)/ready ## Build every state that a loss of power may leave of an output, and look at it
+	$(VPY) tests/faults/power.py --bin $(BIN) --shim $(SHIM) $(POWER)
 
 mutants: all $(SHIM) $(VENV)/ready ## Break the code on purpose: do faults, damage and kills see it?
 	$(VPY) tests/faults/mutants.py $(MUTANTS)

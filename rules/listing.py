@@ -8,6 +8,7 @@ fetched and checked) and the lock of the fetch that is at work.
 import json
 import os
 
+import whole
 from names import Tree
 from remote import Object
 
@@ -61,7 +62,7 @@ class Live:
             for folder, (folders, files) in sorted(self.folders.items())
         }
         url = f"s3://{self.bucket.name}/{self.bucket.prefix}"
-        write_whole(place(self.root, "listing.json"), json.dumps({"url": url, "listed": content}, indent=0))
+        whole.write(place(self.root, "listing.json"), json.dumps({"url": url, "listed": content}, indent=0))
 
 
 class Saved:
@@ -146,14 +147,3 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         self.known[entry["path"]], self.begin = entry, ""
-
-
-def write_whole(path, text):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    folder, name = os.path.split(path)
-    new = os.path.join(folder, f".{name}.{os.getpid()}-0.tmp")
-    with open(new, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(new, path)

@@ -6,6 +6,7 @@ import time
 import costs
 import progress
 import summary
+import whole
 
 watched = {}
 
@@ -38,7 +39,7 @@ def finish():
         return
     missing = [text for texts in DATA.left_out.values() for text in texts]
     told = summary.summary(os.path.join(BIN, "boldinfo"), paths, time.time() - watched["begin"], missing)
-    summary.write(os.path.join(config["cache"], "summary.json"), summary.sealed(told))
+    whole.write(os.path.join(config["cache"], "summary.json"), summary.sealed(told))
     shown(f"{path}: open it in a browser" for path in paths if path.endswith(".html"))
     shown(summary.lines(told))
 

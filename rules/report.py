@@ -11,6 +11,7 @@ import motion
 import numpy as np
 import pictures
 import summary
+import whole
 from markup import chart, image, row, scale, table, tag, text
 
 
@@ -315,7 +316,7 @@ def main(job):
     sessions = [Session(quality, numbers[quality.session]) for quality in measured]
     there = [path for path in job.params.packed if os.path.exists(path)]
     made = summary.describe(job.params.boldinfo, [*map(str, job.input.made), *there])
-    summary.write(str(job.output[0]), page(job.params.subject, sessions, facts, job.params.settings, made))
+    whole.write(str(job.output[0]), page(job.params.subject, sessions, facts, job.params.settings, made))
 
 
 if "snakemake" in globals():

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import time
 import zlib
 from collections import Counter
 
@@ -173,14 +172,3 @@ def sealed(told):
     """JSON text that ends with its own checksum (docs/formats.md)."""
     open_text = json.dumps(told)[:-1]
     return f'{open_text},"crc32":"{zlib.crc32(open_text.encode()):08x}"}}\n'
-
-
-def write(path, text):
-    """In one step, so that nobody reads half of it."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    draft = f"{path}.{os.getpid()}.{time.monotonic_ns()}.tmp"
-    with open(draft, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)

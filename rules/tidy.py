@@ -1,7 +1,8 @@
 """Removes what killed programs have left: `make tidy`, or `python3 rules/tidy.py [OPTIONS] FOLDER...`.
 
-A program that is killed (SIGKILL, power, a node that goes down) leaves its temporary `.NAME.PID-N.tmp` beside the
-output; a download that is cut leaves `.NAME.TOKEN.part`, with which it could go on. Such a file is removed if it
+A program that is killed (SIGKILL, power, a node that goes down) leaves its temporary `.NAME.PID-RANDOM.tmp` beside
+the output; a download that is cut leaves `.NAME.TOKEN.part`, with which it could go on. Such a file is removed if
+it
 
   - is a plain file with such a name, and yours,
   - has not been written to for --age (a day),
@@ -20,7 +21,7 @@ import sys
 import time
 from pathlib import Path
 
-TEMPORARY = re.compile(r"\..+\.([1-9][0-9]{0,9})-[0-9]{1,10}\.tmp", re.DOTALL)
+TEMPORARY = re.compile(r"\..+\.([1-9][0-9]{0,9})-[0-9a-f]{16}\.tmp", re.DOTALL)
 PART = re.compile(r"\..+\.[0-9a-f]{16}\.part", re.DOTALL)
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -108,6 +108,7 @@ def faults(count):
     """The short forms; docs/reliability.md has the long ones. An HDF5 file takes the fuzzer 40 times as long."""
     campaign(count, "faults in system calls and allocations", "faults")
     campaign(count, "flipped bits and cuts", "damage")
+    campaign(count, "losses of power", "power")
     campaign(count, "kills of the workflow", "kills")
     campaign(count, "fuzzing", "fuzz", FUZZ="--runs 20000 --skip series")
     campaign(count, "fuzzing series files", "fuzz", FUZZ="--runs 1000 --only series")

@@ -4,7 +4,7 @@ import json
 import zlib
 
 import numpy as np
-from oracle import make_run, rows_of_design, write_stream
+from oracle import make_run, rows_of_design, sealed, write_stream
 
 RUNS = ((1, 1, 40), (1, 2, 55), (2, 1, 33), (2, 2, 47))  # session, run, rows
 
@@ -43,5 +43,5 @@ def replace_values(stem, values):
         info = json.load(f)
     with open(f"{stem}.fmri.npy", "rb") as f:
         info["fmri"]["crc32"] = f"{zlib.crc32(f.read()):08x}"
-    with open(f"{stem}.json", "w") as f:
-        json.dump(info, f)
+    with open(f"{stem}.json", "wb") as f:
+        f.write(sealed(info))

@@ -2,9 +2,16 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
+import numpy as np
 import pytest
+from conftest import BIN, ROOT
 from flow import Flow
+
+sys.path.insert(0, str(ROOT / "tests/faults"))
+import campaign  # noqa: E402
 
 pytest.importorskip("snakemake", reason="Snakemake is not installed; make .venv/ready installs it")
 
@@ -53,7 +60,7 @@ def test_verify_names_what_is_damaged(flow):
     targets = [GENERAL, "cache/subj01/general.shuffle.npy"]
     flow(*targets)
     shutil.copytree(flow.path("cache/subj01"), flow.path(f"cache/{odd}"))
-    assert "6 files are complete, all checksums good" in flow("verify").text
+    assert "13 files are complete, all checksums good" in flow("verify").text
     assert flow.plan(*targets) == []
     for name in ("general.fmri.npy", "general.meta.npy", "general.shuffle.npy", "session_01.h5", "general.json"):
         path = flow.path(f"cache/{odd}/{name}")
@@ -63,6 +70,122 @@ def test_verify_names_what_is_damaged(flow):
     for name in ("general.json", "general.shuffle.json", "session_01.h5"):
         assert f"boldinfo: cache/{odd}/{name}: " in text or f"cache/{odd}/{name.replace('json', 'npy')}" in text
     assert "boldinfo: cache/subj01" not in text and not list(flow.folder.rglob("hacked"))
+
+
+def verified(cache):
+    """(status, what was said, {file: word of the list})"""
+    command = [sys.executable, ROOT / "rules/verify.py", cache, "--boldinfo", BIN / "boldinfo", "--jobs", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr, {line[14:]: line[:14].strip() for line in done.stdout.splitlines()}
+
+
+PARTNERS = {
+    "general.json": {"general.fmri.npy": "no description", "general.meta.npy": "no description"},
+    "general.shuffle.json": {"general.shuffle.npy": "no description"},
+    "general.meta.npy": {"general.json": "is not there, though"},
+    "general.fmri.npy": {"general.json": "is not there, though"},
+    "general.shuffle.npy": {"general.shuffle.json": "is not there, though"},
+}
+
+
+def test_verify_knows_every_file(flow, tmp_path):
+    """A partner that is missing or stale is an error that says what to do; what has no checksum is named."""
+    flow(GENERAL, "cache/subj01/general.shuffle.npy")
+    made = flow.path("cache/subj01")
+    names = {"session_01.h5", *PARTNERS}
+    assert verified(flow.path("cache"))[::2] == (
+        0,
+        {"summary.json": "good"} | {f"subj01/{name}": "good" for name in names},
+    )
+    for lost, found in PARTNERS.items():
+        cache = tmp_path / f"without {lost}"
+        shutil.copytree(made, cache)
+        (cache / lost).unlink()
+        status, said, lists = verified(cache)
+        assert status == 1 and {name for name in lists if lists[name] == "BAD"} >= found.keys()
+        for words in found.values():
+            assert any(words in line and "make it again" in line for line in said.splitlines()), said
+        assert lists["session_01.h5"] == "good"
+    cache = tmp_path / "more"
+    shutil.copytree(made, cache)
+    shutil.copy(cache / "general.fmri.npy", cache / "other.fmri.npy")
+    assert verified(cache)[0] == 1 and "other.fmri.npy: no description" in verified(cache)[1]
+    (cache / "other.fmri.npy").unlink()
+    (cache / ".general.fmri.npy.17-0123456789abcdef.tmp").write_bytes(b"half")
+    (cache / "notes.txt").write_text("a note")
+    (cache / "mine.json").write_text('{"rois": {}}')
+    np.save(cache / "mask.npy", np.ones((2, 2, 2), bool))
+    (cache / "log").mkdir()
+    (cache / "log/x.log").write_text("said")
+    status, said, lists = verified(cache)
+    unknown = {"notes.txt", "mine.json", "mask.npy"}
+    assert status == 0 and {name for name in lists if lists[name] == "unverifiable"} == unknown
+    assert all(f"more/{name}: cannot be verified" in said for name in unknown)
+    assert "6 files are complete, all checksums good; 3 cannot be verified; 1 left over" in said
+    (cache / "session_01.h5").write_bytes(b"")
+    assert verified(cache)[0] == 1 and "session_01.h5: is empty" in verified(cache)[1]
+
+
+# The disk, and inputs that are replaced
+
+
+def test_a_disk_that_fills_under_the_workflow(flow, tmp_path):
+    """It stops, leaves nothing half made, and goes on once there is room. (The log, which lies there too, may be
+    empty.)"""
+    flow(GENERAL)
+    wanted = {name: flow.bytes(f"cache/subj01/general.{name}") for name in ("fmri.npy", "meta.npy")}
+    size = sum(path.stat().st_size for path in flow.path("cache").rglob("*") if path.is_file())
+    disk = tmp_path / "disk"
+    disk.mkdir()
+
+    def mount(options):
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", disk], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"a small disk needs the right to mount: {done.stderr.strip()}")
+
+    mount(f"size={1 << 16}")
+    try:
+        for share in (0.2, 0.6, 0.9):
+            mount(f"remount,size={int(share * size)}")
+            flow.fails(f"{disk}/subj01/general.fmri.npy", cache=str(disk))
+            left = {path.name: path.read_bytes() for path in disk.glob("subj01/*")}
+            assert all(wanted.get(name.partition(".")[2], left[name]) == left[name] for name in left), share
+            assert not [name for name in left if name.startswith(".")] and verified(disk)[0] == 0
+        mount(f"remount,size={4 * size}")
+        flow(f"{disk}/subj01/general.fmri.npy", cache=str(disk))
+        assert all((disk / f"subj01/general.{name}").read_bytes() == data for name, data in wanted.items())
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+REPLACES = """#!/bin/sh
+# Stops before its fifth read, has the run replaced, and goes on.
+LD_PRELOAD={shim} FAULT_CALL=read FAULT_AT=5 FAULT_HOW=stop {bin}/nifti2h5 "$@" & pid=$!
+while ! grep -q '^State:.T' /proc/$pid/status; do sleep 0.05; done
+mv {new} {run}
+kill -CONT $pid
+wait $pid
+"""
+
+
+def test_a_run_that_is_replaced_during_the_job(flow, tmp_path):
+    """The job fails: Snakemake would take its output for newer than the new run."""
+    programs, shim = tmp_path / "programs", campaign.build_shim(tmp_path)
+    programs.mkdir()
+    for path in BIN.iterdir():
+        (programs / path.name).symlink_to(path)
+    run, new = a_run(flow), tmp_path / "new.nii.gz"
+    shutil.copy(str(run).replace("run01", "run02"), new)
+    (programs / "nifti2h5").unlink()
+    (programs / "nifti2h5").write_text(REPLACES.format(shim=shim, bin=BIN, new=new, run=run))
+    (programs / "nifti2h5").chmod(0o755)
+    flow.fails(GENERAL, says="was replaced", bin=str(programs), options=["--show-failed-logs"])
+    assert not list(flow.folder.glob("cache/subj01/*"))
+    flow(GENERAL)
+    after = flow.bytes(GENERAL)
+    shutil.rmtree(flow.path("cache"))
+    flow(GENERAL)
+    assert flow.bytes(GENERAL) == after
 
 
 def test_odd_names_in_the_configuration(flow):

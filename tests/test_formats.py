@@ -18,6 +18,7 @@ from oracle import make_run, row_dtype, rows_of_design, write_stream
 sys.path.insert(0, str(ROOT / "rules"))
 
 import summary
+import whole
 
 TEXT = (ROOT / "docs/formats.md").read_text()
 SHUFFLE = (ROOT / "docs/shuffle.md").read_text()
@@ -295,7 +296,7 @@ def summary_file(run, made, folder):
     """As the workflow writes it, of a session and an array."""
     files = [str(made.folder / name) for name in ("packed.h5", "roi.json", "roi.fmri.npy")]
     told = summary.summary(run.path("boldinfo"), files, 3.5, ["something"])
-    summary.write(str(folder / "summary.json"), summary.sealed(told))
+    whole.write(str(folder / "summary.json"), summary.sealed(told))
     return folder / "summary.json"
 
 

@@ -11,6 +11,7 @@ import sys
 import boldmill
 import numpy as np
 import pytest
+from oracle import sealed
 from samples import RUNS, load, make_arrays, replace_values
 
 ROWS = sum(rows for _, _, rows in RUNS)
@@ -118,8 +119,8 @@ def test_without_a_core(tmp_path):
 def change(path, **keys):
     with open(path) as f:
         info = json.load(f)
-    with open(path, "w") as f:
-        json.dump(info | keys, f)
+    with open(path, "wb") as f:
+        f.write(sealed(info | keys))
 
 
 def test_files_that_are_not_there(stem, tmp_path):
@@ -150,10 +151,21 @@ def test_a_description_that_is_not_whole(stem):
     with open(f"{stem}.json") as f:
         info = json.load(f)
     del info["voxels"]
-    with open(f"{stem}.json", "w") as f:
-        json.dump(info, f)
+    with open(f"{stem}.json", "wb") as f:
+        f.write(sealed(info))
     with pytest.raises(boldmill.DataError, match="voxels is missing"):
         boldmill.Arrays(stem)
+
+
+def test_a_description_of_which_a_byte_is_damaged(stem):
+    """Anywhere: an error of ours, never another exception and never another description."""
+    with open(f"{stem}.json", "rb") as f:
+        text = f.read()
+    for at in range(0, len(text) - 1, 7):
+        with open(f"{stem}.json", "wb") as f:
+            f.write(text[:at] + bytes([text[at] ^ 1 << at % 8]) + text[at + 1 :])
+        with pytest.raises(boldmill.DataError, match=r"roi\.json"):
+            boldmill.Arrays(stem)
 
 
 def test_a_newer_schema(stem):
@@ -184,6 +196,20 @@ def test_no_pickles(stem):
     np.save(f"{stem}.fmri.npy", np.array([[{}] * 37] * ROWS, object), allow_pickle=True)
     with pytest.raises(boldmill.DataError):
         _ = boldmill.Arrays(stem).fmri
+
+
+@pytest.mark.parametrize("which", ["fmri", "meta"])
+def test_every_flipped_bit_of_a_header_is_an_error_of_the_package(stem, which):
+    path = f"{stem}.{which}.npy"
+    with open(path, "rb") as f:
+        data = f.read()
+    for bit in range(8 * 128):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with open(path, "wb") as f:
+            f.write(flipped)
+        with pytest.raises(boldmill.DataError, match=f"{which}.npy"):
+            boldmill.Arrays(stem).verify()
 
 
 @pytest.mark.parametrize("which", ["fmri", "meta"])

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from nilearn.signal import clean
+from oracle import sealed
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install -r requirements-train.txt")
 
@@ -383,19 +384,20 @@ def test_a_damaged_scan(own):
     assert not list((own / ".cache/boldmill/subj01").glob("nsdgeneral*"))
 
 
-def test_local_files(root, dataset, tmp_path):
+def test_local_files(run, root, dataset, tmp_path):
     config = NsdSaeDataConfig(nsddata_path=root, subject_id=1)
     local = config.load_roi_NSDDataset(roi_path(root, 1), local_file=tmp_path / "disk/here")
     names = sorted(name for name in os.listdir(tmp_path / "disk/here") if not name.startswith("."))
     assert [name.split(".", 1)[1] for name in names] == ["fmri.npy", "json", "meta.npy"]
     assert local.name.startswith(str(tmp_path)) and np.array_equal(local.fmri_data, dataset.fmri_data)
     local.arrays.verify()
+    run("boldinfo", "--verify", tmp_path / "disk/here" / names[1])
     stamps = [os.stat(tmp_path / "disk/here" / name).st_mtime_ns for name in names]
     config.load_roi_NSDDataset(roi_path(root, 1), local_file=str(tmp_path / "disk/here"))
     assert stamps == [os.stat(tmp_path / "disk/here" / name).st_mtime_ns for name in names]
     info = json.loads((tmp_path / "disk/here" / names[1]).read_text())
     info["fmri"]["crc32"] = "00000000"  # of other arrays
-    (tmp_path / "disk/here" / names[1]).write_text(json.dumps(info))
+    (tmp_path / "disk/here" / names[1]).write_bytes(sealed(info))
     config.load_roi_NSDDataset(roi_path(root, 1), local_file=tmp_path / "disk/here").arrays.verify()
 
 

@@ -2,6 +2,7 @@
 
 #include "core/mem.h"
 #include "io/inflate.h"
+#include "io/inputs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -381,8 +382,7 @@ int bm_bytes_skip(struct bm_bytes *b, uint64_t n, struct bm_error *err)
     return 0;
 }
 
-/* A file that is written to while we read it would be a mix of two. One that is replaced by rename is no matter: ours
- * stays the old one. */
+/* A file that is written to while we read it would be a mix of two. */
 static int check_unchanged(const struct bm_bytes *b, struct bm_error *err)
 {
     const struct stat *old = &b->at_open;
@@ -467,7 +467,9 @@ static int open_input(struct bm_bytes *b, const char *path, struct bm_error *err
     if (!b->name)
         return -1;
     b->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    return prepare(b, err);
+    if (prepare(b, err))
+        return -1;
+    return is_stdin ? 0 : bm_inputs_note(path, &b->at_open, err);
 }
 
 struct bm_bytes *bm_bytes_open(const char *path, struct bm_error *err)

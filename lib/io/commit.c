@@ -1,15 +1,16 @@
 #include "io/commit.h"
 
 #include "core/mem.h"
+#include "io/inputs.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,6 @@
 #include <unistd.h>
 
 #define MAX_OPEN 64
-#define MAX_TRIES 1000
 
 struct bm_commit {
     char *path, *temp;
@@ -83,21 +83,23 @@ static struct bm_commit *open_direct(struct bm_commit *c, int fd, struct bm_erro
     return NULL;
 }
 
-/* ".NAME.PID-N.tmp" beside the target: never the same for two commits of this machine. */
+/* ".NAME.PID-RANDOM.tmp" beside the target: never the same for two commits, on whatever machines or in whatever
+ * containers they run; there, two processes that write one target may well have the same number. */
 static char *temp_name(const char *path, struct bm_error *err)
 {
-    static atomic_uint counter;
     const char *slash = strrchr(path, '/');
     int dir = slash ? (int)(slash - path + 1) : 0;
+    uint64_t random;
 
-    return bm_format(err, "%.*s.%.200s.%ld-%u.tmp", dir, path, path + dir, (long)getpid(),
-                     atomic_fetch_add(&counter, 1));
+    if (getentropy(&random, sizeof random)) {
+        (void)bm_fail_errno(err, path, "cannot be created, as the system gives no random number");
+        return NULL;
+    }
+    return bm_format(err, "%.*s.%.200s.%ld-%016" PRIx64 ".tmp", dir, path, path + dir, (long)getpid(), random);
 }
 
-/* 0: made; 1: a file of that name is there, which may be another machine's that has our number and is at work. */
 static int make_temp(struct bm_commit *c, struct bm_error *err)
 {
-    free(c->temp);
     c->temp = temp_name(c->path, err);
     if (!c->temp)
         return -1;
@@ -105,30 +107,25 @@ static int make_temp(struct bm_commit *c, struct bm_error *err)
     if (c->slot < 0)
         return bm_fail(err, BM_ESYS, "%s: too many outputs are open at once", c->path);
     c->fd = open(c->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (c->fd >= 0)
-        return 0;
-    atomic_store(&open_temps[c->slot], NULL);
-    c->slot = -1;
-    return errno == EEXIST ? 1 : bm_fail_errno(err, c->path, "cannot be created");
+    if (c->fd < 0)
+        return bm_fail_errno(err, c->path, "cannot be created");
+    return 0;
 }
 
 static int create_temp(struct bm_commit *c, struct bm_error *err)
 {
     sigset_t all, old;
-    int status = 1;
+    int status;
 
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
     atomic_fetch_add(&making, 1);
     if (atomic_load(&ending))
         status = bm_fail(err, BM_ESYS, "%s: the program is ending", c->path);
-    for (int i = 0; i < MAX_TRIES && status > 0; i++)
+    else
         status = make_temp(c, err);
     atomic_fetch_sub(&making, 1);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (status > 0)
-        return bm_fail(err, BM_ESYS, "%s: too many temporaries of killed programs lie beside it; see make tidy",
-                       c->path);
     return status;
 }
 
@@ -296,8 +293,10 @@ static int publish(struct bm_commit *c, struct bm_error *err)
 
 int bm_commit_done(struct bm_commit *c, struct bm_error *err)
 {
-    int status = c->direct ? close_checked(c, err) : publish(c, err);
+    int status = bm_inputs_check(err);
 
+    if (!status)
+        status = c->direct ? close_checked(c, err) : publish(c, err);
     if (status)
         bm_commit_drop(c);
     else

@@ -2,14 +2,14 @@
  *
  *     struct bm_commit *c = bm_commit_open(path, &err);
  *     ... write to bm_commit_fd(c) or to the file bm_commit_temp(c) ...
- *     bm_commit_done(c, &err)      fsync, a look at name and length, rename, fsync of the directory
+ *     bm_commit_done(c, &err)      a look at the inputs (io/inputs.h), fsync, a look at name and length, rename,
+ *                                  fsync of the directory
  *     bm_commit_drop(c)            otherwise: the temporary is removed
  *
- * The temporary lies in the target's directory under a private name (".NAME.PID-N.tmp", mode 0666 & ~umask),
- * so the rename is atomic and a half-written file never stands at the final name. A name that is taken is left alone:
- * in a shared folder it may be that of another machine's process with our number. "-" means standard output and an
- * existing target that is not a regular file (a pipe, /dev/null) is written directly; for both bm_commit_done only
- * checks what the system still has to say.
+ * The temporary lies in the target's directory under a private name (".NAME.PID-RANDOM.tmp", mode 0666 & ~umask),
+ * so the rename is atomic and a half-written file never stands at the final name. A name that is taken is left alone.
+ * "-" means standard output and an existing target that is not a regular file (a pipe, /dev/null) is written
+ * directly; for both bm_commit_done only checks what the system still has to say.
  *
  * bm_commit_remove_all may be called from a signal handler that ends the process: it unlinks every temporary that is
  * open, and no new ones can be made after it.

@@ -128,6 +128,21 @@ static json_t *describe(const char *path, json_t *common, const struct bm_descri
     return NULL;
 }
 
+/* Is all that a file of this kind holds under a checksum, its own or that of gzip? A pair has two files: `gzip` is
+ * said of the header, `image_gzip` of the other one. */
+static bool has_checksums(const json_t *info)
+{
+    static const char *const kinds[] = {"series", "stream", "arrays", "shuffle", "quality", "summary"};
+    const char *kind = json_string_value(json_object_get(info, "kind"));
+    const json_t *image = json_object_get(info, "image_gzip");
+
+    for (size_t i = 0; kind && i < sizeof kinds / sizeof *kinds; i++) {
+        if (!strcmp(kind, kinds[i]))
+            return true;
+    }
+    return json_is_true(json_object_get(info, "gzip")) && (!image || json_is_true(image));
+}
+
 json_t *bm_describe(const char *path, const struct bm_describe_how *how, struct bm_error *err)
 {
     json_t *common = json_pack("{s:o}", "file", bm_runjson_text(path));
@@ -136,7 +151,7 @@ json_t *bm_describe(const char *path, const struct bm_describe_how *how, struct 
     if (info && add_entities(common, path, err) == 0) {
         (void)json_object_update(common, info);
         if (how->verify)
-            (void)json_object_set_new(common, "verified", json_true());
+            (void)json_object_set_new(common, "verified", json_boolean(has_checksums(common)));
     } else {
         json_decref(common);
         common = NULL;

@@ -15,8 +15,9 @@
 #include <stdbool.h>
 
 struct bm_describe_how {
-    bool verify;                   /* read everything and check every checksum that there is; damage is an error */
-    bool values;                   /* read everything and tell the range of the values, run by run */
+    bool verify; /* read everything and check every checksum that there is; damage is an error. "verified" is true
+                  * where checksums vouch for all of it, false where the file is complete but has none */
+    bool values; /* read everything and tell the range of the values, run by run */
     const struct bm_labels *table; /* names of labels; NULL: those of a table beside the volume, if there is one */
 };
 

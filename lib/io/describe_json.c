@@ -5,9 +5,11 @@
 #include "io/sealed.h"
 #include "io/text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- files that a description vouches for ---- */
 
@@ -62,8 +64,12 @@ static int check_file(const char *json_path, const json_t *entry,
 {
     const char *crc = json_string_value(json_object_get(entry, "crc32"));
     char hex[16], *path = entry_path(json_path, entry, err);
-    int status = path ? crc_of(path, hex, err) : -1;
+    int status = path ? 0 : -1;
 
+    if (!status && access(path, F_OK) && errno == ENOENT)
+        status = bm_fail(err, BM_EDATA, "%s: is not there, though %s vouches for it; make it again", path, json_path);
+    if (!status)
+        status = crc_of(path, hex, err);
     if (!status && (!crc || strcmp(hex, crc) != 0))
         status = bm_fail(err, BM_EDATA, "%s: the checksum is %s where %s vouches for %s; build it again", path, hex,
                          json_path, crc ? crc : "none");

@@ -114,6 +114,8 @@ json_t *bm_describe_nifti(const char *path, struct bm_bytes *bytes, const struct
         status = add_values(info, in, err);
     if (!status && (how->verify || how->values))
         status = bm_nifti_finish(in, NULL, &trailing, err);
+    if (bm_nifti_info(in)->pair)
+        (void)json_object_set_new(info, "image_gzip", json_boolean(bm_nifti_gzip(in)));
     if (how->verify)
         (void)json_object_set_new(info, "trailing_bytes", json_integer((json_int_t)trailing));
     bm_nifti_close(in);

@@ -1,9 +1,11 @@
 #include "io/hdf5_private.h"
+#include "io/inputs.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static pthread_mutex_t h5_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t h5_once = PTHREAD_ONCE_INIT;
@@ -202,10 +204,15 @@ struct bm_h5 *bm_h5_create(const char *path, const char *shown_as, struct bm_err
 struct bm_h5 *bm_h5_open(const char *path, struct bm_error *err)
 {
     struct bm_h5 *f = new_file(path, err);
+    struct stat st;
     hid_t fapl;
 
     if (!f)
         return NULL;
+    if (stat(path, &st) ? bm_fail_errno(err, path, "cannot open") : bm_inputs_note(path, &st, err)) {
+        bm_h5_abandon(f);
+        return NULL;
+    }
     bm_h5_lock();
     fapl = access_list();
     f->id = H5Fopen(path, H5F_ACC_RDONLY, fapl);
@@ -366,14 +373,37 @@ hid_t bm_h5_dataset(struct bm_h5 *f, const char *name, struct bm_error *err)
     return id;
 }
 
+/* Chunks as bm_h5_put_array makes them: none that HDF5 would have to inflate, and none larger than that. */
+static int plain_chunks(hid_t dcpl)
+{
+    const int n = H5Pget_nfilters(dcpl);
+    unsigned flags, config;
+    size_t nvalues = 0;
+    hsize_t chunk = 0;
+
+    return H5Pget_chunk(dcpl, 1, &chunk) == 1 && chunk <= ARRAY_CHUNK &&
+           (n == 0 ||
+            (n == 1 && H5Pget_filter2(dcpl, 0, &flags, &nvalues, NULL, 0, NULL, &config) == H5Z_FILTER_FLETCHER32));
+}
+
 static int stored_inside(hid_t id)
 {
     hid_t dcpl = H5Dget_create_plist(id);
     H5D_layout_t layout = H5Pget_layout(dcpl);
-    int inside = layout == H5D_CHUNKED || (layout == H5D_CONTIGUOUS && H5Pget_external_count(dcpl) == 0);
+    int inside = layout == H5D_CHUNKED      ? plain_chunks(dcpl)
+                 : layout == H5D_CONTIGUOUS ? H5Pget_external_count(dcpl) == 0
+                                            : 0;
 
     (void)H5Pclose(dcpl);
     return inside;
+}
+
+/* Could the file hold n items of this size? */
+static int may_hold(const struct bm_h5 *f, hsize_t n, size_t size)
+{
+    hsize_t bytes = 0;
+
+    return H5Fget_filesize(f->id, &bytes) >= 0 && n <= bytes / size;
 }
 
 static int array_length(struct bm_h5 *f, hid_t id, const char *name, size_t size, size_t *n, struct bm_error *err)
@@ -383,8 +413,8 @@ static int array_length(struct bm_h5 *f, hid_t id, const char *name, size_t size
     int good = stored_inside(id) && H5Sget_simple_extent_ndims(space) == 1;
 
     if (good)
-        good =
-            H5Sget_simple_extent_dims(space, &dim, NULL) == 1 && (dim == 0 || H5Dget_storage_size(id) / size >= dim);
+        good = H5Sget_simple_extent_dims(space, &dim, NULL) == 1 &&
+               (dim == 0 || (H5Dget_storage_size(id) / size >= dim && may_hold(f, dim, size)));
     (void)H5Sclose(space);
     *n = (size_t)dim;
     return good ? 0 : bm_fail(err, BM_EDATA, "%s: %s is not stored as a series file stores it", f->name, name);

@@ -184,6 +184,11 @@ struct bm_nifti *bm_nifti_open(const char *path, struct bm_error *err)
     return bm_nifti_from(path, NULL, err);
 }
 
+bool bm_nifti_gzip(const struct bm_nifti *n)
+{
+    return bm_bytes_gzip(n->data);
+}
+
 void bm_nifti_close(struct bm_nifti *n)
 {
     if (!n)

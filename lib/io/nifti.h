@@ -69,6 +69,7 @@ int bm_nifti_finish(struct bm_nifti *n, size_t *skipped, uint64_t *trailing, str
 uint32_t bm_nifti_crc32(const struct bm_nifti *n);     /* of the decoded data file; valid after finish */
 uint64_t bm_nifti_bytes(const struct bm_nifti *n);     /* decoded bytes; valid after finish */
 uint64_t bm_nifti_raw_count(const struct bm_nifti *n); /* bytes read from the data file, for progress */
+bool bm_nifti_gzip(const struct bm_nifti *n);          /* is the file with the samples gzipped? */
 void bm_nifti_close(struct bm_nifti *n);               /* NULL is fine */
 
 /* All values of a file of one volume, nothing of which has been read, as doubles in C order of (x, y, z), scaled; the

@@ -1,6 +1,7 @@
 #include "io/stream.h"
 
 #include "io/commit.h"
+#include "io/inputs.h"
 #include "io/jsonmem.h"
 #include "io/npy.h"
 #include "io/runjson.h"
@@ -337,11 +338,14 @@ static int stream_end_run(struct bm_sink *sink, const struct bm_run *run, struct
     return put_record((struct writer *)sink, bm_runjson_footer(run, err), err);
 }
 
+/* Whoever reads the stream from a pipe acts on its end record: the inputs are looked at before it is written. */
 static int stream_finish(struct bm_sink *sink, struct bm_error *err)
 {
     struct writer *w = (struct writer *)sink;
-    char *end = bm_format(err, "{\"boldmill\":\"end\",\"schema\":%d,\"runs\":%zu,\"crc32\":\"%08x\"}", BM_SCHEMA,
-                          w->runs, (unsigned)w->crc);
+    char *end = bm_inputs_check(err)
+                    ? NULL
+                    : bm_format(err, "{\"boldmill\":\"end\",\"schema\":%d,\"runs\":%zu,\"crc32\":\"%08x\"}",
+                                BM_SCHEMA, w->runs, (unsigned)w->crc);
     struct bm_commit *out = w->out;
 
     if (put_record(w, end, err))

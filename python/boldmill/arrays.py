@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,30 @@ def _stem(name: str | os.PathLike[str]) -> str:
         if text.endswith(ending):
             return text.removesuffix(ending)
     return text
+
+
+def _read_header(f: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type of an NPY file of version 1.0. numpy's own reader can take minutes for a damaged one."""
+    start = f.read(10)
+    if start[:8] != b"\x93NUMPY\x01\x00" or len(start) < 10:
+        raise ValueError("it does not begin as NPY 1.0 does")
+    text = f.read(int.from_bytes(start[8:], "little"))
+    header = ast.literal_eval(text.decode("latin1").strip())
+    if not isinstance(header["shape"], tuple) or not all(type(n) is int and n >= 0 for n in header["shape"]):
+        raise ValueError(f"its shape is {header['shape']}")
+    return header["shape"], bool(header["fortran_order"]), np.lib.format.descr_to_dtype(header["descr"])
+
+
+def sealed(info: dict[str, Any]) -> bytes:
+    """The text of a description, which ends with its own checksum: docs/formats.md, "ROI arrays"."""
+    head = json.dumps({key: value for key, value in info.items() if key != "crc32"}).removesuffix("}").encode()
+    return head + b',"crc32":"%08x"}\n' % zlib.crc32(head)
+
+
+def _is_sealed(text: bytes) -> bool:
+    """Does a description end with the checksum of its own text?"""
+    head, _, seal = text.removesuffix(b"\n").rpartition(b",")
+    return seal == b'"crc32":"%08x"}' % zlib.crc32(head)
 
 
 class Arrays:
@@ -67,18 +92,21 @@ class Arrays:
     def _read_description(self) -> dict[str, Any]:
         path = f"{self.name}.json"
         try:
-            info = json.loads(Path(path).read_text(encoding="utf-8"))
+            text = Path(path).read_bytes()
+            info = json.loads(text)
         except FileNotFoundError:
             raise MissingError(
                 f"{path}: is not there; make the arrays, for example with `snakemake -j8 SUBJECT/ROI.fmri.npy`, or "
                 "correct the name"
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"{path}: cannot be read ({error}); make the arrays anew") from None
         if not isinstance(info, dict) or info.get("boldmill") != "arrays":
             raise DataError(f"{path}: does not describe arrays of boldmill; give the NAME of NAME.fmri.npy")
         if info.get("schema", 0) > SCHEMA:
             raise DataError(f"{path}: schema {info['schema']} is newer than this package; install a newer one")
+        if not _is_sealed(text):
+            raise DataError(f"{path}: its checksum does not match; it is damaged or was edited, make the arrays anew")
         for key in ("fmri", "meta", "voxels", "grid", "runs", "sessions", "tr"):
             if key not in info:
                 raise DataError(f"{path}: {key} is missing; make the arrays anew")
@@ -145,13 +173,11 @@ class Arrays:
         path, entry = self.path(which), self._info[which]
         try:
             with open(path, "rb") as f:
-                version = np.lib.format.read_magic(f)
-                readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-                shape, fortran, dtype = readers[version](f)
+                shape, fortran, dtype = _read_header(f)
                 offset, size = f.tell(), os.fstat(f.fileno()).st_size
         except FileNotFoundError:
             raise MissingError(f"{path}: is not there, though {self.name}.json is; make the arrays anew") from None
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
             raise DataError(f"{path}: is no NPY file ({error}); make the arrays anew") from None
         named = self.dtype if which == "fmri" else dtype
         if fortran or dtype.hasobject or list(shape) != entry["shape"] or dtype != named:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from .errors import DataError, MissingError, RangeError, UsageError
 
 GREY = 128  # of the picture that stands for no picture (id -1)
+FILTERS = (1, 2, 3, 32000)  # deflate, shuffle, fletcher32, and h5py's own lzf
+DEFLATE_MAX_RATIO = 1032  # bytes from one, the most that RFC 1951 can do
 # Where the file is below the folder of the dataset: as the bucket has it, and where the public loaders want it.
 PLACES = ("nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5", "nsd_stimuli.hdf5")
 
@@ -80,7 +83,18 @@ class Images:
             raise DataError(f"{self.path}: holds no pictures called {self.dataset}; give the name as `dataset`")
         if found.ndim != 4 or found.shape[3] != 3 or found.dtype != np.uint8:
             raise DataError(f"{self.path}: {self.dataset} is {found.dtype} {found.shape}, not uint8 [n, H, W, 3]")
+        self._check_storage(found)
         return found
+
+    def _check_storage(self, found: Any) -> None:
+        """No filters that HDF5 would load from elsewhere, and no more bytes than the file can inflate to."""
+        filters = found.id.get_create_plist()
+        for k in range(filters.get_nfilters()):
+            if filters.get_filter(k)[0] not in FILTERS:
+                raise DataError(f"{self.path}: {self.dataset} is packed in an unknown way; pack it with deflate")
+        most = DEFLATE_MAX_RATIO * os.path.getsize(self.path)
+        if found.size > most or math.prod(found.chunks or ()) > most:
+            raise DataError(f"{self.path}: {self.dataset} claims {found.shape}, more than the file can hold")
 
     def pixels(self, ids: Any) -> NDArray[np.uint8]:
         """Pictures as they are stored: uint8 [n, H, W, 3]. Each is read once, however often it is asked for."""

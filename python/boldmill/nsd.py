@@ -27,8 +27,8 @@ import torch
 import torch.utils.data
 from numpy.typing import NDArray
 
-from .arrays import Arrays
-from .errors import Error, KindError, MissingError, RangeError, UsageError
+from .arrays import Arrays, sealed
+from .errors import KindError, MissingError, RangeError, UsageError
 from .images import GREY, Images
 from .make import VOLUME, alone, grid_of, make
 from .points import TimePoints
@@ -255,13 +255,10 @@ def _local_copy(arrays: Arrays, folder: str | os.PathLike[str]) -> Arrays:
     stem = Path(folder).absolute() / f"{Path(arrays.name).parent.name}-{Path(arrays.name).name}"
     parts = {which: f"{stem}.{which}.npy" for which in ("fmri", "meta")}
     renamed = {which: arrays.info[which] | {"file": os.path.basename(path)} for which, path in parts.items()}
-    wanted = arrays.info | renamed
+    wanted, description = sealed(arrays.info | renamed), Path(f"{stem}.json")
 
     def is_there() -> bool:
-        try:
-            return Arrays(stem).info == wanted and all(map(os.path.exists, parts.values()))
-        except Error:
-            return False
+        return all(map(os.path.exists, (*parts.values(), description))) and description.read_bytes() == wanted
 
     if not is_there():
         with alone(stem.parent):
@@ -269,8 +266,8 @@ def _local_copy(arrays: Arrays, folder: str | os.PathLike[str]) -> Arrays:
                 for which, path in parts.items():
                     shutil.copyfile(arrays.path(which), f"{path}.part")
                     os.replace(f"{path}.part", path)
-                Path(f"{stem}.json.part").write_text(json.dumps(wanted))
-                os.replace(f"{stem}.json.part", f"{stem}.json")
+                Path(f"{description}.part").write_bytes(wanted)
+                os.replace(f"{description}.part", description)
     return Arrays(stem)
 
 

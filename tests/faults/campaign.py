@@ -1,8 +1,9 @@
 """Makes every system call of every program fail, one at a time, and looks at what is left: `make faults`.
 
-For each program on a small input: how often it opens, reads, writes, synchronises, closes, renames, truncates and
-allocates is counted first. Then each of these calls fails in a run of its own, once and from there on, in several
-ways; and the program is killed in place of each write, synchronisation and rename. After each run
+For each program on a small input, and for the Python package: how often it opens, reads, writes, synchronises,
+closes, renames, truncates, maps, makes folders, looks at files and allocates is counted first. Then each of these
+calls fails in a run of its own, once and from there on, in several ways; and the program is killed in place of each
+write, synchronisation and rename. After each run
 
   - exit status 0:      every output is there, byte for byte as without a fault;
   - another status:     an output that is there is complete (byte for byte), and no temporary file is left; a message
@@ -35,19 +36,23 @@ import nibabel as nib  # noqa: E402
 import numpy as np  # noqa: E402
 
 ERRORS = {
-    "open": ["EIO", "EMFILE", "EINTR"],
+    "open": ["EIO", "EMFILE", "ENOSPC", "EINTR"],
     "read": ["EIO", "EINTR", "short"],
     "write": ["EIO", "ENOSPC", "EDQUOT", "EINTR", "short"],
-    "fsync": ["EIO", "ENOSPC"],
-    "close": ["EIO"],
-    "finish": ["EIO", "ENOSPC", "EDQUOT"],
-    "rename": ["EIO", "ENOSPC"],
-    "truncate": ["EIO", "ENOSPC"],
-    "mmap": ["ENOMEM"],
+    "fsync": ["EIO", "ENOSPC", "EINTR"],
+    "close": ["EIO", "EINTR"],
+    "finish": ["EIO", "ENOSPC", "EDQUOT", "EINTR"],
+    "rename": ["EIO", "ENOSPC", "EINTR"],
+    "truncate": ["EIO", "ENOSPC", "EINTR"],
+    "mkdir": ["EIO", "ENOSPC"],
+    "stat": ["EIO"],
+    "mmap": ["EIO", "ENOMEM"],
     "alloc": ["ENOMEM"],
 }
 KILLS = ("write", "fsync", "rename", "finish")
-MUST_FAIL = ("write", "fsync", "rename", "finish", "truncate")
+MUST_FAIL = ("write", "fsync", "rename", "finish", "truncate", "mkdir")
+CORE = ROOT / "build/release/_core.so"  # of the Python package
+os.environ["BOLDMILL_CORE"] = str(CORE)
 PASSING = ("EINTR", "short")  # the call is to be made again
 FAST = (
     "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -61,6 +66,14 @@ class Case:
     name: str
     command: list
     outputs: dict = field(default_factory=dict)  # name -> bytes, without a fault
+    env: dict = field(default_factory=dict)
+
+
+def build_shim(folder):
+    """Builds shim.c for those who have no make at hand; its path."""
+    source, built = HERE / "shim.c", folder / "shim.so"
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", built, source, "-ldl"], check=True)
+    return str(built)
 
 
 def small_runs(folder):
@@ -77,6 +90,27 @@ def small_runs(folder):
         (folder / f"kept{run}.txt").write_text("".join(f"{int(k != 4)}\n" for k in range(20)))
     mask = nib.Nifti1Image((data[..., 0] > 300).astype(np.uint8), np.diag([2, 2, 2, 1]))
     nib.save(mask, folder / "roi.nii.gz")
+    other_inputs(folder, data)
+
+
+def other_inputs(folder, data):
+    """The other kinds of files that the programs read."""
+    rng = np.random.default_rng(2)
+    for run in (1, 2):
+        shown = "".join(f"{3 * k:.1f}\t1.5\t{'face' if k % 2 else 'house'}\n" for k in range(8))
+        (folder / f"events{run}.tsv").write_text("onset\tduration\ttrial_type\n" + shown)
+    nib.save(nib.Nifti1Image(data[..., 0] % 4, np.diag([2, 2, 2, 1])), folder / "atlas_dseg.nii.gz")
+    (folder / "atlas_dseg.tsv").write_text("index\tname\n1\tV1\n2\tV2\n3\tV3\n")
+    np.save(folder / "statistic.npy", rng.normal(size=data.shape[:3]).astype("f4"))
+    volumes = folder / "volumes"
+    volumes.mkdir()
+    for k in range(6):
+        nib.save(nib.Nifti1Image(data[..., k], np.diag([2, 2, 2, 1])), volumes / f"sub-01_run-1_volume{k}.nii")
+    pair = nib.Nifti1Pair(data, np.diag([2, 2, 2, 1]))
+    pair.header.set_zooms((2, 2, 2, 1.5))
+    pair.header.set_xyzt_units("mm", "sec")
+    nib.save(pair, folder / "sub-01_run-3_bold.img")
+    (folder / "sub-01_run-3_bold.json").write_text('{"RepetitionTime": 1.5, "TaskName": "x"}')
 
 
 def each_run(option, folder, stem, end):
@@ -97,25 +131,46 @@ def cases(folder, program):
         ("concat", labelled, rows),
     ):
         subprocess.run([program(name), "--quiet", *map(str, args)], check=True)
+    events = [*each_run("--design", folder, "events", "tsv"), "--categories", "face,house"]
+    atlas = ["--roi", folder / "atlas_dseg.nii.gz", "--labels", "V1,V3", "--where", f"{folder / 'statistic.npy'} > 0"]
+    tables = [folder / name for name in ("events1.tsv", "confounds1.tsv", "design1.tsv", "atlas_dseg.tsv")]
+    pair = folder / "sub-01_run-3_bold.hdr"
+    stream = folder / "packed.npys"
+    subprocess.run([program("concat"), "--quiet", packed, stream], check=True)
+    labelled.with_name("packed2.h5").write_bytes(second_session(folder, program))
+    arrays = folder / "arrays"
+    arrays.mkdir()
+    subprocess.run([program("concat"), "--quiet", labelled, arrays / "rows.fmri.npy"], check=True)
     found = [
         ("nifti2h5", "-j1", *runs, "{out}/a.h5"),
         ("nifti2h5", "-j1", "--store", "plain", "--mask", folder / "roi.nii.gz", *runs, "{out}/a.npys"),
+        ("nifti2h5", "-j1", "--tr", "1.5", "--design", folder / "design1.tsv", pair, "{out}/pair.npys"),
+        ("nifti2h5", "-j1", "--tr", "1.5", *sorted((folder / "volumes").iterdir()), "{out}/list.h5"),
         ("detrend", "-j1", packed, "{out}/a.h5"),
         ("denoise", "-j1", *confounds, *masks, packed, "{out}/a.h5"),
         ("denoise", "-j1", "--filter", "butterworth", "--high-pass", "0.05", packed, "{out}/a.npys"),
         ("zscore", "-j1", packed, "{out}/a.npys"),
         ("hrfshift", *designs, packed, "{out}/a.h5"),
         ("hrfshift", "--shift", "cubic", *designs, packed, "{out}/b.npys"),
+        ("hrfshift", "--shift", "sinc", "--edges", "drop", *events, stream, "{out}/events.h5"),
         ("applymask", "-j1", "--roi", folder / "roi.nii.gz", packed, "{out}/a.h5"),
+        ("applymask", "-j1", *atlas, stream, "{out}/atlas.npys"),
         ("concat", labelled, "{out}/a.fmri.npy"),
         ("concat", labelled, labelled.with_name("packed2.h5"), "{out}/a.h5"),
         ("shuffleidx", "--split", "train=0.5,test=0.5", "--by", "run", folder / "rows.meta.npy", "{out}/a.npy"),
+        ("shuffleidx", "--shards", "2", folder / "rows.json", "{out}/b.npy"),
         ("synthnsd", "-j1", "--dims", "6,6,6", "--runs", "1", "--volumes", "12", "--pictures", "2", "{out}/nsd"),
         ("boldinfo", "--verify", folder / "rows.json", packed, *runs),
+        ("boldinfo", "--verify", "--values", "--json", stream, pair, *tables, folder / "rows.meta.npy"),
+        ("python", HERE / "read_arrays.py", arrays / "rows", "{out}/sums"),
     ]
-    labelled.with_name("packed2.h5").write_bytes(second_session(folder, program))
+    ours = {"FAULT_UNDER": str(arrays), "FAULT_CODE": "_core.so"}  # not what Python itself does
     return [
-        Case(f"{name} {args[-1].rpartition('/')[2]}" if "{out}" in str(args[-1]) else name, [name, *map(str, args)])
+        Case(
+            f"{name} {args[-1].rpartition('/')[2]}" if "{out}" in str(args[-1]) else f"{name} {args[0]} {len(args)}",
+            [name, *map(str, args)],
+            env=ours if name == "python" else {},
+        )
         for name, *args in found
     ]
 
@@ -138,15 +193,16 @@ class Campaign:
         self.tally, self.bad = collections.Counter(), []
 
     def program(self, name):
-        return str(self.bin / name)
+        return sys.executable if name == "python" else str(self.bin / name)
 
     def run(self, case, **fault):
         """(status, {name: bytes} of what lies in the output folder, messages, counts)"""
+        preload = f"{self.shim}:{CORE}" if case.env else self.shim
         with tempfile.TemporaryDirectory(dir=self.folder) as out:
             command = [self.program(case.command[0])] + [word.replace("{out}", out) for word in case.command[1:]]
             env = os.environ | {f"FAULT_{key.upper()}": str(value) for key, value in fault.items()}
             counts = Path(out + ".counts")
-            env |= {"LD_PRELOAD": self.shim, "FAULT_COUNT": str(counts)}
+            env |= case.env | {"LD_PRELOAD": preload, "FAULT_COUNT": str(counts)}
             try:
                 done = subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
                 status, said = done.returncode, done.stderr.decode(errors="replace")
@@ -178,6 +234,7 @@ class Campaign:
         self.tally[outcome if not problems else "WRONG"] += 1
         if problems:
             self.bad.append(f"{case.name}: {fault}: {'; '.join(problems)}: {said.strip()[-300:]}")
+            print(self.bad[-1], flush=True)
 
     def places(self, n):
         most = self.args.most

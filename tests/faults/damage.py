@@ -1,7 +1,8 @@
 """Flips single bits and cuts files short, and looks at who notices: `make damage`.
 
-Small inputs and artifacts of every kind: gzipped runs, tile streams, series files (plain and deflated), ROI arrays
-and their description, shuffled indices. Each damaged copy goes through the program that is to find the damage:
+Small inputs and artifacts of every kind: gzipped runs, masks, tables and streams, tile streams, series files (plain
+and deflated), ROI arrays and their description, shuffled indices. Each damaged copy goes through the program that is
+to find the damage, arrays through the Python package as well:
 
   - a status other than 0 is right;
   - status 0 is right only if everything that a user gets from the file is as before (gzip headers hold a time and a
@@ -12,8 +13,10 @@ Cuts: every length from 0 to the file's own. Flips: --flips places in all, sprea
 
 import argparse
 import collections
+import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,9 +27,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2] / "python")]
+import boldmill  # noqa: E402
 import numpy as np  # noqa: E402
 from campaign import FAST, ROOT, cases  # noqa: E402
+
+MANY = 100  # copies in one call of boldinfo
 
 
 @dataclass
@@ -37,6 +43,7 @@ class Target:
     beside: list
     check: list  # program and arguments, called in the folder of the copy
     content: list  # the same, on standard output; empty: what numpy and json read from the files
+    python: bool = False  # is it to be opened through the Python package too?
 
 
 def targets(folder, program):
@@ -50,15 +57,38 @@ def targets(folder, program):
     arrays = [folder / f"rows.{end}" for end in ("fmri.npy", "meta.npy", "json")]
     verify = ["boldinfo", "--verify", "--json", "rows.json"]
     found = [Target(run, [], ["nifti2h5", run.name, "out.npys"], ["nifti2h5", run.name, "-"])]
-    for path in (folder / "stream.npys", packed, folder / "plain.h5"):
+    for path in (folder / "stream.npys", packed, folder / "plain.h5", gzipped(folder / "stream.npys")):
         found.append(Target(path, [], ["boldinfo", "--verify", path.name], ["concat", path.name, "-"]))
+    mask, table = folder / "roi.nii.gz", gzipped(folder / "confounds1.tsv")
+    cut = ["applymask", "--roi", mask.name, packed.name]
+    clean = ["denoise", "--confounds", table.name, "--confounds", "confounds2.tsv", packed.name]
+    found.append(Target(mask, [packed], [*cut, "out.npys"], [*cut, "-"]))
+    found.append(Target(table, [packed, folder / "confounds2.tsv"], [*clean, "out.npys"], [*clean, "-"]))
     for path in arrays:
-        found.append(Target(path, [other for other in arrays if other != path], verify, []))
+        found.append(Target(path, [other for other in arrays if other != path], verify, [], python=True))
     order = [folder / "order.npy", folder / "order.json"]
     for path in order:
         check = ["boldinfo", "--verify", "--json", "order.json"]
         found.append(Target(path, [other for other in order if other != path], check, []))
     return found
+
+
+def gzipped(path):
+    packed = path.with_name(path.name + ".gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    return packed
+
+
+def through_python(folder):
+    """What a user of the package gets from the arrays; None where it refuses them."""
+    try:
+        arrays = boldmill.Arrays(Path(folder) / "rows")
+        arrays.verify()
+        return arrays.info, arrays.fmri.dtype, arrays.fmri.tobytes(), arrays.meta.dtype, arrays.meta.tobytes()
+    except boldmill.Error:
+        return None
+    except Exception as error:  # noqa: BLE001 - any other one is a finding
+        return f"not an error of the package: {error!r}"
 
 
 def as_read(path):
@@ -90,27 +120,55 @@ class Damage:
         done = self.call(target.content, folder)
         return done.returncode, done.stdout
 
+    def many(self, target, good, jobs):
+        """The same as `one` for each, where boldinfo finds the damage: it takes many files in one call."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            for k, (data, _) in enumerate(jobs):
+                place = Path(folder) / str(k)
+                place.mkdir()
+                for other in target.beside:
+                    os.link(other, place / other.name)
+                (place / target.path.name).write_bytes(data)
+            program, *options, name = target.check
+            done = self.call([program, *options, *(f"{k}/{name}" for k in range(len(jobs)))], folder)
+            refused = set(map(int, re.findall(rb"^boldinfo: (\d+)/", done.stderr, re.MULTILINE)))
+            if done.returncode not in (0, 1) or done.returncode != bool(refused):
+                for job in jobs:  # it broke down at one of them
+                    self.one(target, good, *job)
+                return
+            for k, (_, what) in enumerate(jobs):
+                place = Path(folder) / str(k)
+                same = k not in refused and self.content(target, place) == good[0]
+                self.count(target, what, k in refused, same, "status 0")
+                self.python(target, what, good, place)
+
     def one(self, target, good, data, what):
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             for other in target.beside:
                 shutil.copy(other, folder)
             (Path(folder) / target.path.name).write_bytes(data)
             done = self.call(target.check, folder)
-            if done.returncode > 0:
-                self.tally["found"] += 1
-            elif done.returncode == 0 and self.content(target, folder) == good:
-                self.tally["without effect"] += 1
-            else:
-                self.tally["MISSED"] += 1
-                self.bad.append(f"{target.path.name}: {what}: status {done.returncode}")
+            same = done.returncode == 0 and self.content(target, folder) == good[0]
+            self.count(target, what, done.returncode > 0, same, f"status {done.returncode}")
+            self.python(target, what, good, folder)
+
+    def python(self, target, what, good, folder):
+        if target.python:
+            found = through_python(folder)
+            self.count(target, what, found is None, found == good[1], f"the Python package: {str(found)[:200]}")
+
+    def count(self, target, what, found, same, who):
+        self.tally["found" if found else "without effect" if same else "MISSED"] += 1
+        if not found and not same:
+            self.bad.append(f"{target.path.name}: {what}: {who}")
 
     def test(self, target, flips, cuts, pool):
         data, start, before = target.path.read_bytes(), time.monotonic(), collections.Counter(self.tally)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             for path in [target.path, *target.beside]:
                 shutil.copy(path, folder)
-            good = self.content(target, folder)
-        if good[0] != 0:
+            good = self.content(target, folder), through_python(folder) if target.python else None
+        if good[0][0] != 0 or (target.python and not isinstance(good[1], tuple)):
             raise SystemExit(f"{target.path.name}: refused without damage")
         jobs = []
         for k in range(min(flips, 8 * len(data))):
@@ -120,7 +178,11 @@ class Damage:
             jobs.append((bytes(flipped), f"bit {bit % 8} of byte {bit // 8}"))
         step = max(1, len(data) // cuts) if cuts else 1
         jobs += [(data[:n], f"cut to {n} bytes") for n in range(0, len(data), step)]
-        list(pool.map(lambda job: self.one(target, good, *job), jobs))
+        if target.check[0] == "boldinfo":
+            pieces = [jobs[k : k + MANY] for k in range(0, len(jobs), MANY)]
+            list(pool.map(lambda piece: self.many(target, good, piece), pieces))
+        else:
+            list(pool.map(lambda job: self.one(target, good, *job), jobs))
         counts = ", ".join(f"{name} {n - before[name]}" for name, n in self.tally.items() if n > before[name])
         print(f"{target.path.name:28} {len(data):7} bytes {time.monotonic() - start:5.0f} s   {counts}", flush=True)
 

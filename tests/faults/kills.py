@@ -1,8 +1,8 @@
 """Kills the workflow at random moments, over and over, until the arrays are there: `make kills`.
 
 One cycle begins with an empty cache: the workflow is started, all its processes are killed (SIGKILL) after a
-random time, and it is started again, until it ends by itself. Most of that time is Snakemake's, so every
-second kill is aimed: it comes up to 0.5 s after one of our programs has begun. After one kill of three, Snakemake's
+random time, and it is started again, until it ends by itself. Most of that time is Snakemake's, so three of
+four kills are aimed: they come up to 0.5 s after one of our programs has begun. After one kill of three, Snakemake's
 own notes (.snakemake) are lost too: then only what stands at its final name tells what was done. In the end every
 artifact's checksum must be that of a run that nobody disturbed. Cycles go on until there were --kills kills.
 """
@@ -19,23 +19,54 @@ import tempfile
 import time
 from pathlib import Path
 
+import snakemake.api
+import snakemake.cli
+import snakemake.executors.local
+import snakemake.workflow  # noqa: F401 - loaded once, for all runs
+
 ROOT = Path(__file__).resolve().parents[2]
-SNAKEMAKE = Path(sys.prefix) / "bin/snakemake"
-
-
 PROGRAMS = {path.name for path in (ROOT / "bin").iterdir()}
 
 
-def at_work(session):
-    """Is one of our programs running in this session?"""
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, _, rest = path.read_text().partition("(")[2].rpartition(")")
-        except OSError:  # it has ended
-            continue
-        if name in PROGRAMS and int(rest.split()[3]) == session:
+def at_work(pid):
+    """Is one of our programs running below this process?"""
+    try:
+        if Path(f"/proc/{pid}/comm").read_text().strip() in PROGRAMS:
             return True
-    return False
+        tasks = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:  # it has ended
+        return False
+    return any(at_work(child) for children in tasks for child in children)
+
+
+class Child:
+    """A run of Snakemake in a session of its own, forked from this process, which has loaded Snakemake already:
+    loading takes longer than all the rest."""
+
+    def __init__(self, arguments, folder, log):
+        self.status, self.pid = None, os.fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                os.setsid()
+                os.chdir(folder)
+                for fd, path in ((0, "/dev/null"), (1, log), (2, log)):
+                    os.dup2(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT), fd)
+                snakemake.cli.main(arguments)
+                status = 0
+            except SystemExit as end:
+                status = int(end.code or 0)
+            finally:
+                os._exit(status)
+
+    def poll(self, options=os.WNOHANG):
+        if self.status is None:
+            pid, status = os.waitpid(self.pid, options)
+            self.status = os.waitstatus_to_exitcode(status) if pid else None
+        return self.status
+
+    def wait(self):
+        return self.poll(0)
 
 
 class Kills:
@@ -47,12 +78,9 @@ class Kills:
 
     def start(self):
         config = [f"root={self.folder / 'nsd'}", f"cache={self.cache}", "targets=[arrays,shuffle,clean]"]
-        command = [SNAKEMAKE, "-s", ROOT / "Snakefile", f"-j{self.cores}", "--quiet", "all", "--rerun-incomplete"]
-        command += ["--nolock", "--config", *config]
-        with open(self.folder / "log", "ab") as log:
-            return subprocess.Popen(
-                list(map(str, command)), cwd=self.folder, stdout=log, stderr=log, start_new_session=True
-            )
+        arguments = ["-s", ROOT / "Snakefile", f"-j{self.cores}", "--quiet", "all", "--rerun-incomplete"]
+        arguments += ["--nolock", "--config", *config]
+        return Child(list(map(str, arguments)), self.folder, self.folder / "log")
 
     def sums(self):
         kept = [path for path in self.cache.rglob("*") if path.suffix in (".npy", ".json", ".h5")]
@@ -67,9 +95,9 @@ class Kills:
     def aim(self, child, seconds, chance):
         """Waits for the moment of the kill, or for the end."""
         end = time.monotonic() + chance.uniform(0.2, 1) * seconds
-        if chance.random() < 1 / 2:
+        if chance.random() < 3 / 4:
             while child.poll() is None and not at_work(child.pid):
-                time.sleep(0.002)
+                time.sleep(0.01)
             end = time.monotonic() + chance.uniform(0, 0.5)
         while child.poll() is None and time.monotonic() < end:
             time.sleep(0.002)

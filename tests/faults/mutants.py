@@ -21,6 +21,10 @@ IN_PLACE = (
 )
 NO_SYNC = ("return sync_directory(c->path, err);", "return c->fd >= 0 ? sync_directory(c->path, err) : 0;")
 FSYNC, RENAME = "if (fsync(c->fd))", "if (rename(c->temp, c->path))"
+NAME_FIRST = (
+    "    if (fsync(c->fd))",
+    "    if (rename(c->temp, c->path) || rename(c->path, c->temp) || fsync(c->fd))",
+)
 BAD_WRITE = (
     "        if (k <= 0) {",
     "        if (k < 0 && errno != ENOEXEC)\n            return 0;\n        if (k == 0) {",
@@ -49,10 +53,18 @@ MUTANTS = {
         ("a close that nobody checks", "close(fd) && errno != EINTR", "close(fd) && errno == ENOEXEC"),
     ],
     ("faults", "detrend", "lib/io/seriesfile_write.c"): [("a failed close of HDF5 passed over", *H5_CLOSE)],
+    ("power", "concat", COMMIT): [
+        ("no fsync of the file", FSYNC, "if (c->fd < 0)"),
+        ("no fsync of the folder", *NO_SYNC),
+        ("a name before the fsync", *NAME_FIRST),
+    ],
+    ("damage", "json", "python/boldmill/arrays.py"): [
+        ("descriptions that the package believes", "if not _is_sealed(text):", "if not text:")
+    ],
     ("damage", "json", "lib/io/sealed.c"): [
         ("descriptions without their checksum", SEAL, SEAL.replace("!= ", "== ~"))
     ],
-    ("damage", "fmri", "lib/io/describe.c"): [
+    ("damage", "fmri", "lib/io/describe_json.c"): [
         ("arrays without their checksum", "strcmp(hex, crc) != 0", "strcmp(hex, crc) == 1000"),
     ],
     ("damage", "stream", "lib/io/stream.c"): [
@@ -62,7 +74,12 @@ MUTANTS = {
     ("damage", "bold", "lib/io/bytes.c"): [("gzip without its checksum", GZIP, GZIP.replace("!= ", "== ~"))],
     ("kills", "", COMMIT): [("outputs written in place", *IN_PLACE)],
 }
-SHORT = {"faults": "--most 0 --only ", "damage": "--flips 200 --cuts 20 --only ", "kills": "--kills 40"}
+SHORT = {
+    "faults": "--most 0 --only ",
+    "power": "--only ",
+    "damage": "--flips 200 --cuts 20 --only ",
+    "kills": "--kills 40",
+}
 PARTS = (
     "Makefile",
     "Snakefile",
@@ -72,6 +89,7 @@ PARTS = (
     "rules",
     "lib",
     "bin-src",
+    "python",
     "tests",
     "bin",
     "build/release",

@@ -1,15 +1,17 @@
 /* Makes system calls and allocations of a program fail on purpose: LD_PRELOAD=shim.so.
  *
- *   FAULT_CALL   which: open read write fsync close finish rename mmap truncate alloc; a call counts under the first
- *                name of its family (pread under read, openat under open, ...); finish is the close of a file that
- *                was open for writing; "any" counts them all, but alloc
- *   FAULT_AT     the how-manieth such call of the process, from 1; 0 (or no FAULT_CALL): none fails, all are counted
- *   FAULT_HOW    an errno (EIO, ENOSPC, EINTR, EDQUOT, EMFILE, ENOMEM), "short" (half of a read or write), or
- *                "kill" (SIGKILL in its place), or "stop" (SIGSTOP before it; it goes on as if nothing had been)
- *   FAULT_LASTS  set: every such call from there on fails too
- *   FAULT_COUNT  a file that gets the counts when the process ends, a line "NAME COUNT" each, and as "unsynced" how
- *                many files were renamed with something written but not synchronised, and how many folders were
- *                not synchronised after a rename
+ *   FAULT_CALL   which: open read write fsync close finish rename mmap truncate mkdir stat alloc; a call counts under
+ * the first name of its family (pread under read, openat under open, lseek under stat, ...); finish is the close of a
+ * file that was open for writing; "any" counts them all, but stat and alloc FAULT_AT     the how-manieth such call of
+ * the process, from 1; 0 (or no FAULT_CALL): none fails, all are counted FAULT_HOW    an errno (EIO, ENOSPC, EINTR,
+ * EDQUOT, EMFILE, ENOMEM), "short" (half of a read or write), or "kill" (SIGKILL in its place), or "stop" (SIGSTOP
+ * before it; it goes on as if nothing had been) FAULT_LASTS  set: every such call from there on fails too FAULT_UNDER
+ * a folder: only calls on files below it count FAULT_CODE   end of the name of a library whose allocations count;
+ * without it those of the program FAULT_LOG    a file that gets what was done to files, a line each: "create INODE
+ * PATH", "write INODE OFFSET BYTES", "truncate INODE LENGTH", "sync INODE", "rename FROM\tTO", "unlink PATH", "mkdir
+ * PATH"; the bytes written are in FAULT_LOG.data, one behind the other FAULT_COUNT  a file that gets the counts when
+ * the process ends, a line "NAME COUNT" each, and as "unsynced" how many files were renamed with something written
+ * but not synchronised, and how many folders were not synchronised after a rename
  *
  * Only calls on files count: pipes, terminals and sockets pass, and so does what the dynamic linker and the C library
  * do among themselves (it does not go through here). Of allocations only those count that the program's own code
@@ -31,23 +33,29 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-enum call { OPEN, READ, WRITE, FSYNC, CLOSE, FINISH, RENAME, MMAP, TRUNCATE, ALLOC, CALLS };
-static const char *const names[CALLS] = {"open",   "read",   "write", "fsync",    "close",
-                                         "finish", "rename", "mmap",  "truncate", "alloc"};
+enum call { OPEN, READ, WRITE, FSYNC, CLOSE, FINISH, RENAME, MMAP, TRUNCATE, MKDIR, STAT, ALLOC, CALLS };
+static const char *const names[CALLS] = {"open",   "read", "write",    "fsync", "close", "finish",
+                                         "rename", "mmap", "truncate", "mkdir", "stat",  "alloc"};
 
 static atomic_long counts[CALLS], total;
 static int wanted = -1; /* CALLS: any */
 static long at;
 static bool lasts, ready, short_counts, kills, stops;
 static int error;
-static uintptr_t code_first, code_end; /* of the program itself */
+static const char *under;
+static uintptr_t code_first, code_end; /* of the program itself, or of FAULT_CODE */
 
-static int find_code(struct dl_phdr_info *info, size_t size, void *unused)
+static int find_code(struct dl_phdr_info *info, size_t size, void *wanted_end)
 {
+    const char *end = wanted_end;
+    size_t n = strlen(info->dlpi_name), m = end ? strlen(end) : 0;
+
     (void)size;
-    (void)unused;
+    if (end && (n < m || strcmp(info->dlpi_name + n - m, end) != 0))
+        return 0;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *p = &info->dlpi_phdr[i];
 
@@ -56,7 +64,7 @@ static int find_code(struct dl_phdr_info *info, size_t size, void *unused)
             code_end = code_first + p->p_memsz;
         }
     }
-    return 1; /* the first is the program */
+    return 1; /* the first of all is the program */
 }
 
 static void set_how(const char *how)
@@ -77,11 +85,70 @@ static void set_how(const char *how)
     }
 }
 
+/* ---- a record of what was done ---- */
+
+static FILE *log_file, *log_data;
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void open_log(const char *path)
+{
+    char data[4096];
+
+    if (!path)
+        return;
+    (void)snprintf(data, sizeof data, "%s.data", path);
+    log_file = fopen(path, "w");
+    log_data = fopen(data, "w");
+}
+
+__attribute__((format(printf, 1, 2))) static void log_line(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vfprintf(log_file, format, args);
+    va_end(args);
+    (void)fputc('\n', log_file);
+    (void)fflush(log_file);
+}
+
+/* How a call on an open file ended: "write", "truncate" or "sync". offset < 0: where the file stands now is its end.
+ */
+static void log_fd(const char *what, int fd, const void *data, ssize_t n, off_t offset)
+{
+    const int why = errno;
+    struct stat st;
+
+    if (!log_file || n < 0 || fstatat(fd, "", &st, AT_EMPTY_PATH))
+        return;
+    (void)pthread_mutex_lock(&log_lock);
+    if (data && offset < 0)
+        offset = (off_t)syscall(SYS_lseek, fd, 0, SEEK_CUR) - n;
+    if (data)
+        (void)fwrite(data, 1, (size_t)n, log_data), (void)fflush(log_data);
+    if (data)
+        log_line("%s %llu %lld %zd", what, (unsigned long long)st.st_ino, (long long)offset, n);
+    else
+        log_line("%s %llu %lld", what, (unsigned long long)st.st_ino, (long long)offset);
+    (void)pthread_mutex_unlock(&log_lock);
+    errno = why;
+}
+
+static void log_create(int fd, const char *path)
+{
+    struct stat st;
+
+    if (log_file && fd >= 0 && fstatat(fd, "", &st, AT_EMPTY_PATH) == 0)
+        log_line("create %llu %s", (unsigned long long)st.st_ino, path);
+}
+
 __attribute__((constructor)) static void start(void)
 {
     const char *call = getenv("FAULT_CALL"), *place = getenv("FAULT_AT"), *how = getenv("FAULT_HOW");
 
-    (void)dl_iterate_phdr(find_code, NULL);
+    (void)dl_iterate_phdr(find_code, getenv("FAULT_CODE"));
+    under = getenv("FAULT_UNDER");
+    open_log(getenv("FAULT_LOG"));
     for (int i = 0; call && i < CALLS; i++) {
         if (!strcmp(call, names[i]))
             wanted = i;
@@ -95,6 +162,12 @@ __attribute__((constructor)) static void start(void)
 }
 
 /* ---- what is not on the disk yet ---- */
+
+/* The real ones: those of this file count and fail. */
+static int real_fstat(int fd, struct stat *st)
+{
+    return fstatat(fd, "", st, AT_EMPTY_PATH);
+}
 
 #define MOST_DIRTY 256
 static struct dirty {
@@ -128,7 +201,7 @@ static void wrote(int fd)
 {
     struct stat st;
 
-    if (fstat(fd, &st) == 0)
+    if (real_fstat(fd, &st) == 0)
         (void)set_dirty(&st, true);
 }
 
@@ -136,7 +209,7 @@ static void synced(int fd)
 {
     struct stat st;
 
-    if (fstat(fd, &st) == 0)
+    if (real_fstat(fd, &st) == 0)
         (void)set_dirty(&st, false);
 }
 
@@ -147,13 +220,13 @@ static void renamed(const char *to)
     char folder[4096] = ".";
     struct stat st;
 
-    if (stat(to, &st) == 0 && set_dirty(&st, false))
+    if (fstatat(AT_FDCWD, to, &st, 0) == 0 && set_dirty(&st, false))
         unsynced++;
     if (slash && (size_t)(slash - to) + 1 < sizeof folder) {
         memcpy(folder, to, (size_t)(slash - to) + 1);
         folder[slash - to + 1] = 0;
     }
-    if (stat(folder, &st) == 0)
+    if (fstatat(AT_FDCWD, folder, &st, 0) == 0)
         (void)set_dirty(&st, true);
 }
 
@@ -179,7 +252,7 @@ static bool fails(enum call call)
 {
     long n = ++counts[call];
 
-    if (wanted == CALLS && call != ALLOC)
+    if (wanted == CALLS && call != ALLOC && call != STAT)
         n = ++total;
     else if (wanted != (int)call)
         return false;
@@ -203,11 +276,30 @@ static bool cut(enum call call)
     return short_counts && (wanted == (int)call || wanted == CALLS) && at && (lasts ? n >= at : n == at);
 }
 
+static bool is_under(const char *path)
+{
+    const size_t n = under ? strlen(under) : 0;
+
+    return !under || (!strncmp(path, under, n) && (path[n] == '/' || !path[n]));
+}
+
+static bool fd_is_under(int fd)
+{
+    char link[64], path[4096];
+    ssize_t n;
+
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    n = readlink(link, path, sizeof path - 1);
+    path[n < 0 ? 0 : n] = 0;
+    return is_under(path);
+}
+
 static bool on_file(int fd)
 {
     struct stat st;
 
-    return ready && fd > STDERR_FILENO && fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+    return ready && fd > STDERR_FILENO && real_fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) &&
+           (!under || fd_is_under(fd));
 }
 
 #define REAL(type, name, ...)                                                                                        \
@@ -226,7 +318,16 @@ static bool is_data(const char *path)
         if (!strncmp(path, others[i], strlen(others[i])))
             return false;
     }
-    return ready;
+    return ready && is_under(path);
+}
+
+static int opened(int fd, int flags, const char *path)
+{
+    if (flags & O_CREAT)
+        log_create(fd, path);
+    if (flags & O_TRUNC)
+        log_fd("truncate", fd, NULL, 0, 0);
+    return fd;
 }
 
 #define OPENER(function, text)                                                                                       \
@@ -238,7 +339,9 @@ static bool is_data(const char *path)
         va_start(args, flags);                                                                                       \
         mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;                                             \
         va_end(args);                                                                                                \
-        return is_data(path) && fails(OPEN) ? -1 : real(path, flags, mode);                                          \
+        if (!is_data(path))                                                                                          \
+            return real(path, flags, mode);                                                                          \
+        return fails(OPEN) ? -1 : opened(real(path, flags, mode), flags, path);                                      \
     }
 OPENER(open, "open")
 OPENER(open64, "open64")
@@ -252,7 +355,9 @@ int openat(int dir, const char *path, int flags, ...)
     va_start(args, flags);
     mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
     va_end(args);
-    return is_data(path) && fails(OPEN) ? -1 : real(dir, path, flags, mode);
+    if (!is_data(path))
+        return real(dir, path, flags, mode);
+    return fails(OPEN) ? -1 : opened(real(dir, path, flags, mode), flags, path);
 }
 
 ssize_t read(int fd, void *buf, size_t n)
@@ -267,6 +372,12 @@ ssize_t read(int fd, void *buf, size_t n)
     return real(fd, buf, n);
 }
 
+static ssize_t wrote_bytes(int fd, const void *data, ssize_t n, off_t offset)
+{
+    log_fd("write", fd, data, n, offset);
+    return n;
+}
+
 ssize_t write(int fd, const void *buf, size_t n)
 {
     REAL(ssize_t, "write", int, const void *, size_t);
@@ -276,6 +387,7 @@ ssize_t write(int fd, const void *buf, size_t n)
         if (fails(WRITE))
             return -1;
         n = cut(WRITE) && n > 1 ? n / 2 : n;
+        return wrote_bytes(fd, buf, real(fd, buf, n), -1);
     }
     return real(fd, buf, n);
 }
@@ -291,6 +403,8 @@ ssize_t write(int fd, const void *buf, size_t n)
                 return -1;                                                                                           \
             n = cut(kind) && n > 1 ? n / 2 : n;                                                                      \
         }                                                                                                            \
+        if ((kind) == WRITE && on_file(fd))                                                                          \
+            return wrote_bytes(fd, buf, real(fd, buf, n, offset), offset);                                           \
         return real(fd, buf, n, offset);                                                                             \
     }
 AT_OFFSET(pread, "pread", READ, void *)
@@ -307,6 +421,7 @@ AT_OFFSET(pwrite64, "pwrite64", WRITE, const void *)
         if (fails(FSYNC))                                                                                            \
             return -1;                                                                                               \
         synced(fd);                                                                                                  \
+        log_fd("sync", fd, NULL, 0, 0);                                                                              \
         return real(fd);                                                                                             \
     }
 SYNC(fsync, "fsync")
@@ -335,6 +450,7 @@ int close(int fd)
             wrote(fd);                                                                                               \
             if (fails(TRUNCATE))                                                                                     \
                 return -1;                                                                                           \
+            log_fd("truncate", fd, NULL, 0, length);                                                                 \
         }                                                                                                            \
         return real(fd, length);                                                                                     \
     }
@@ -352,7 +468,46 @@ int rename(const char *from, const char *to)
     status = real(from, to);
     if (ready && status == 0)
         renamed(to);
+    if (ready && status == 0 && log_file)
+        log_line("rename %s\t%s", from, to);
     return status;
+}
+
+int unlink(const char *path)
+{
+    REAL(int, "unlink", const char *);
+
+    int status = real(path);
+    if (ready && status == 0 && log_file)
+        log_line("unlink %s", path);
+    return status;
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    REAL(int, "mkdir", const char *, mode_t);
+
+    if (ready && fails(MKDIR))
+        return -1;
+    int status = real(path, mode);
+    if (ready && status == 0 && log_file)
+        log_line("mkdir %s", path);
+    return status;
+}
+
+int stat(const char *path, struct stat *st)
+{
+    return is_data(path) && fails(STAT) ? -1 : fstatat(AT_FDCWD, path, st, 0);
+}
+
+int fstat(int fd, struct stat *st)
+{
+    return on_file(fd) && fails(STAT) ? -1 : real_fstat(fd, st);
+}
+
+off_t lseek(int fd, off_t offset, int whence)
+{
+    return on_file(fd) && fails(STAT) ? -1 : (off_t)syscall(SYS_lseek, fd, offset, whence);
 }
 
 void *mmap(void *where, size_t n, int protection, int flags, int fd, off_t offset)
@@ -360,6 +515,11 @@ void *mmap(void *where, size_t n, int protection, int flags, int fd, off_t offse
     REAL(void *, "mmap", void *, size_t, int, int, int, off_t);
 
     return on_file(fd) && fails(MMAP) ? MAP_FAILED : real(where, n, protection, flags, fd, offset);
+}
+
+void *mmap64(void *where, size_t n, int protection, int flags, int fd, off_t offset)
+{
+    return mmap(where, n, protection, flags, fd, offset);
 }
 
 /* ---- memory ---- */

@@ -1,5 +1,6 @@
 #include "files.h"
 #include "io/commit.h"
+#include "io/inputs.h"
 #include "unit.h"
 
 #include <fcntl.h>
@@ -99,28 +100,51 @@ static void the_last_of_two_commits_stays(void)
     CHECK(holds(path, "first"));
 }
 
-/* What stands at the temporary's name, somebody's link or a file of another machine, is neither written to nor
- * removed: the next name is taken. */
-static void a_link_at_the_temporary_name(void)
+/* Nobody can guess the temporary's name and put a link there, and another process, on another machine, with our
+ * number makes another one. */
+static void the_temporary_name_is_random(void)
 {
     struct bm_error err = {0};
-    const char *path = scratch("link"), *victim = put_text("victim", "precious");
-    char next[1200], *number;
-    struct stat st;
+    const char *path = scratch("r");
+    char first[1200];
 
     struct bm_commit *c = bm_commit_open(path, &err);
     REQUIRE(c, &err);
-    (void)snprintf(next, sizeof next, "%s", bm_commit_temp(c));
+    (void)snprintf(first, sizeof first, "%s", strrchr(bm_commit_temp(c), '-'));
     bm_commit_drop(c);
-    number = strrchr(next, '-') + 1;
-    (void)snprintf(number, 30, "%ld.tmp", strtol(number, NULL, 10) + 1);
-    CHECK(symlink(victim, next) == 0);
     c = bm_commit_open(path, &err);
-    REQUIRE(c && bm_commit_write(c, "new", 3, &err) == 0, &err);
-    CHECK(strcmp(bm_commit_temp(c), next) != 0);
-    REQUIRE(bm_commit_done(c, &err) == 0, &err);
-    CHECK(holds(path, "new") && holds(victim, "precious"));
-    CHECK(lstat(next, &st) == 0 && S_ISLNK(st.st_mode));
+    REQUIRE(c, &err);
+    CHECK(strcmp(strrchr(bm_commit_temp(c), '-'), first) != 0);
+    CHECK(strspn(first + 1, "0123456789abcdef") == 16 && !strcmp(first + 17, ".tmp"));
+    bm_commit_drop(c);
+}
+
+/* An input that is replaced or written to between its opening and the end keeps the output from its name. */
+static void inputs_that_change(void)
+{
+    struct bm_error err = {0};
+    const char *input, *path = "";
+    struct stat st;
+
+    bm_inputs_watch();
+    for (int k = 0; k < 3; k++) {
+        struct bm_commit *c = bm_commit_open(path = scratch("made"), &err);
+
+        input = put_text(k == 0 ? "input0" : k == 1 ? "input1" : "input2", "one");
+        CHECK(stat(input, &st) == 0 && bm_inputs_note(input, &st, &err) == 0 && bm_inputs_check(&err) == 0);
+        if (k == 0)
+            CHECK(rename(put_text("other", "two"), input) == 0);
+        else if (k == 1)
+            CHECK(truncate(input, 2) == 0);
+        else
+            CHECK(unlink(input) == 0);
+        CHECK_ROW(bm_commit_done(c, &err) == (k == 2 ? 0 : -1), k);
+        CHECK_ROW((access(path, F_OK) == 0) == (k == 2), k);
+        if (k < 2)
+            CHECK_ERR_CONTAINS(&err, "was replaced or written to");
+        CHECK(unlink(input) == 0 || k == 2);
+        err = (struct bm_error){0};
+    }
 }
 
 static void names_in_the_working_directory(void)
@@ -357,7 +381,7 @@ int main(void)
         UNIT(the_old_file_stays_until_done),
         UNIT(dropping_leaves_nothing),
         UNIT(the_last_of_two_commits_stays),
-        UNIT(a_link_at_the_temporary_name),
+        UNIT(the_temporary_name_is_random),
         UNIT(names_in_the_working_directory),
         UNIT(long_names),
         UNIT(targets_that_cannot_be),
@@ -368,6 +392,7 @@ int main(void)
         UNIT(null_takes_all),
         UNIT(writing_at_places),
         UNIT(standard_output),
+        UNIT(inputs_that_change),
         UNIT(remove_all_removes_all), /* the last: nothing can be opened after it */
     };
     return unit_main(all, COUNT(all));

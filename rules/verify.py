@@ -1,0 +1,157 @@
+"""Reads all that stands in a cache and compares its checksums; what the rule `verify` runs:
+
+    python rules/verify.py CACHE --boldinfo bin/boldinfo --jobs 8
+
+Every file ends up in one of four lists:
+
+  good          checksums vouch for it: its own, or those of the description beside it
+  unverifiable  it is complete, but holds no checksum, or is of a kind that boldinfo does not know
+  leftover      the temporary of a killed program; it may be removed
+  bad           damaged; or a part of an artifact whose description is not there, or vouches for other files
+
+Bad ones make the status 1. The workflow's own notes (log/, benchmark/) are passed over.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+NOTES = ("log", "benchmark")  # text that nothing is made from
+OURS = re.compile(r"\.(fmri|meta)\.npy$|\.(shuffle|split)(\.[^/]+)?(-\d+-of-\d+)?\.npy$")  # parts of artifacts
+KNOWN = (
+    ".h5",
+    ".hdf5",
+    ".npys",
+    ".npy",
+    ".json",
+    ".nii",
+    ".gz",
+    ".hdr",
+    ".img",
+)  # these must be what they are called
+LEFTOVER = re.compile(r"^\..*\.tmp$")
+MOST = 20  # names shown of a list
+
+
+def files(cache):
+    """All files below the folder, relative to it."""
+    found = []
+    for folder, folders, names in os.walk(cache):
+        here = Path(folder).relative_to(cache)
+        if here == Path("."):
+            folders[:] = [name for name in folders if name not in NOTES]
+        found += [here / name for name in names]
+    return sorted(found)
+
+
+def members(info):
+    """Names of the files that a description vouches for."""
+    entries = [info.get("fmri"), info.get("meta")] if info["kind"] == "arrays" else []
+    entries += [file for part in info.get("parts", []) for file in part["files"]] if info["kind"] == "shuffle" else []
+    return [entry["file"] for entry in entries if entry]
+
+
+def foreign(path):
+    """JSON that is whole and does not claim to be one of our descriptions."""
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return not (isinstance(found, dict) and {"boldmill", "crc32"} & found.keys())
+
+
+class Verify:
+    def __init__(self, cache, boldinfo):
+        self.cache, self.boldinfo = cache, boldinfo
+        self.good, self.unverifiable, self.leftover, self.bad = [], {}, [], {}
+        self.vouched = set()
+
+    def look(self, name):
+        """(description or None, what boldinfo said)"""
+        command = [self.boldinfo, "--verify", "--json", "--", str(self.cache / name)]
+        done = subprocess.run(command, capture_output=True, check=False)
+        said = done.stderr.decode(errors="replace").strip()
+        if done.returncode:
+            return None, said or f"{name}: boldinfo ended with status {done.returncode}"
+        return json.loads(done.stdout), said
+
+    def file(self, name):
+        info, said = self.look(name)
+        if info and info["verified"]:
+            self.good.append(name)
+            self.vouched |= {name.parent / member for member in members(info)}
+        elif info:
+            self.unverifiable[name] = f"{info['kind']}, holds no checksum"
+        elif not name.name.endswith(KNOWN) or (name.suffix == ".json" and foreign(self.cache / name)):
+            self.unverifiable[name] = "not a kind that boldmill knows"
+        else:
+            self.bad[name] = said
+
+    def orphan(self, name):
+        self.bad[name] = (
+            f"{self.cache / name}: no description beside it vouches for it (its .json is not there, is damaged, or "
+            "is of other files); make it again, or remove it"
+        )
+
+    def all(self, jobs):
+        found = [name for name in files(self.cache) if (self.cache / name).is_file()]
+        self.leftover = [name for name in found if LEFTOVER.match(name.name)]
+        arrays = [name for name in found if name.suffix == ".npy" and name not in self.leftover]
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(self.file, [name for name in found if name not in {*arrays, *self.leftover}]))
+            self.good += [name for name in arrays if name in self.vouched]
+            alone = [name for name in arrays if name not in self.vouched]
+            for name in alone:
+                if OURS.search(name.name):
+                    self.orphan(name)
+            list(pool.map(self.file, [name for name in alone if name not in self.bad]))
+
+    def tell(self):
+        for name in sorted(self.bad):
+            print(self.bad[name], file=sys.stderr)
+        for names, what in (
+            (self.unverifiable, "cannot be verified"),
+            (self.leftover, "left by a killed program; may be removed"),
+        ):
+            for name in sorted(names)[:MOST]:
+                why = f" ({self.unverifiable[name]})" if name in self.unverifiable else ""
+                print(f"{self.cache / name}: {what}{why}", file=sys.stderr)
+            if len(names) > MOST:
+                print(f"... and {len(names) - MOST} more: {what}", file=sys.stderr)
+        for listed, word in ((self.good, "good"), (self.unverifiable, "unverifiable"), (self.leftover, "leftover")):
+            for name in sorted(listed):
+                print(f"{word:14}{name}")
+        for name in sorted(self.bad):
+            print(f"{'BAD':14}{name}")
+        counts = f"{len(self.good)} files are complete, all checksums good"
+        for listed, what in (
+            (self.unverifiable, "cannot be verified"),
+            (self.leftover, "left over"),
+            (self.bad, "damaged or without their description"),
+        ):
+            counts += f"; {len(listed)} {what}" if listed else ""
+        print(counts, file=sys.stderr)
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    args.add_argument("cache", type=Path)
+    args.add_argument("--boldinfo", default="boldinfo")
+    args.add_argument("--jobs", type=int, default=os.cpu_count())
+    args = args.parse_args()
+    verify = Verify(args.cache, args.boldinfo)
+    if not args.cache.is_dir():
+        print(f"{args.cache}: there is no such folder, so nothing to verify; name the cache", file=sys.stderr)
+        return 1
+    verify.all(args.jobs)
+    verify.tell()
+    return int(bool(verify.bad))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
