@@ -100,7 +100,7 @@ def test_links_pipes_and_folders_stay(tmp_path):
 
 def test_young_files_and_those_of_a_clock_ahead_stay(tmp_path):
     for k, age in enumerate((0, 3600, DAY - 60, -60, -10 * DAY)):
-        put(tmp_path / f".a.h5.{ENDED}-{k}.tmp", age)
+        put(tmp_path / f".a.h5.{ENDED}-{k:016x}.tmp", age)
     put(tmp_path / ".b.0123456789abcdef.part", 0)
     assert "0 files removed" in tidy(tmp_path)
     assert "2 files would be removed" in tidy(tmp_path, "--age", "1h", "--dry-run")
