@@ -335,11 +335,14 @@ static int check_run(struct cli_scans *s, size_t i, struct doubts *about, struct
     const size_t first = (size_t)(run->names - s->own->names);
     struct bm_nifti_info info;
 
-    if (s->open && first > 0) /* its header is checked when it comes */
+    if (s->open && first > 0) { /* its header is checked when it comes */
+        if (i == 0)             /* the file that was brought is a rest run, of the same subject */
+            s->grid = s->own->headers[0].grid;
         return 0;
+    }
     if (bm_scan_join(s->own->headers + first, run->names, run->nfiles, &info, err))
         return -1;
-    if (first == 0)
+    if (i == 0)
         s->grid = info.grid;
     for (size_t k = first; k < first + run->nfiles; k++)
         add_doubt(about, s->own->headers[k].doubt, s->own->names[k]);

@@ -25,7 +25,7 @@ check-quick: $(VENV)/ready ## Run the tests of the release build alone
 slurm-check: all $(VENV)/ready deps-slurm ## Run all tests on a real Slurm, which is started for it
 	$(VPY) -m pytest -q -p no:cacheprovider tests/test_slurm.py tests/test_slurm_generic.py tests/slurm_long.py
 
-C_FILES := $(wildcard bin-src/*.[ch] lib/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/faults/*.[ch] tests/coverage/*.[ch] tests/analysis/*.h bench/*.[ch])
+C_FILES := $(wildcard bin-src/*.[ch] lib/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/faults/*.[ch] tests/coverage/*.[ch] tests/sharedfs/*.[ch] tests/analysis/*.h bench/*.[ch])
 format: $(VENV)/ready ## Format all sources
 	$(VENV)/bin/clang-format -i $(C_FILES)
 	$(VENV)/bin/ruff format -q . && $(VENV)/bin/ruff check -q --fix .

@@ -4,6 +4,7 @@ import time
 
 import pytest
 from conftest import PATIENCE
+from oracle import read_stream
 
 
 @pytest.fixture
@@ -23,6 +24,21 @@ def test_a_reader_brings_the_same(run, session, mask, tmp_path, threads, memory)
     run("nifti2h5", *how, *session, tmp_path / "a.npys")
     run("nifti2h5", *how, "--reader", "cat", *session, tmp_path / "b.npys")
     assert (tmp_path / "a.npys").read_bytes() == (tmp_path / "b.npys").read_bytes()
+
+
+def test_the_first_run_is_at_rest(run, nsd, mask, tmp_path):
+    """With a mask or without one, from files or brought."""
+    runs = sorted(nsd.rglob("timeseries_session21_run*.nii.gz"))
+    design = nsd / "nsddata_timeseries/ppdata/subj01/func1pt8mm/design/design_session{session}_run{run}.tsv"
+    how = ["--skip-rest", "--design", design]
+    whole = run("nifti2h5", *how, *runs, tmp_path / "whole.npys")
+    assert "run01.nii.gz: the design shows no stimulus" in whole.err
+    run("nifti2h5", *how, "--mask", mask, *runs, tmp_path / "a.npys")
+    run("nifti2h5", *how, "--mask", mask, "--reader", "cat", *runs, tmp_path / "b.npys")
+    assert (tmp_path / "a.npys").read_bytes() == (tmp_path / "b.npys").read_bytes()
+    run("applymask", "--mask", mask, tmp_path / "whole.npys", tmp_path / "cut.npys")
+    for name in ("cut.npys", "b.npys"):
+        assert len(read_stream((tmp_path / name).read_bytes())) == 12
 
 
 BAD = {

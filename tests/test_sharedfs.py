@@ -2,6 +2,7 @@
 
 tests/sharedfs/slowfs.c is that file system. What the programs write there must be what they write elsewhere."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -35,8 +36,10 @@ def cases(run, tmp_path_factory):
 
 
 def call(case, out, **how):
-    command = [str(BIN / case.command[0]), *(word.replace("{out}", str(out)) for word in case.command[1:])]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120 * PATIENCE, **how)
+    program = sys.executable if case.command[0] == "python" else str(BIN / case.command[0])
+    command = [program, *(word.replace("{out}", str(out)) for word in case.command[1:])]
+    env = os.environ | case.env | how.pop("env", {})
+    return subprocess.run(command, capture_output=True, text=True, timeout=120 * PATIENCE, env=env, **how)
 
 
 def contents(folder):

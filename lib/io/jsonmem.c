@@ -77,8 +77,9 @@ static size_t next_piece(void *to, size_t room, void *from)
     size_t n = p->left < PIECE ? p->left : PIECE;
 
     n = lost ? 0 : n < room ? n : room;
-    if (n)
-        memcpy(to, p->text, n);
+    if (!n) /* text may be NULL then */
+        return 0;
+    memcpy(to, p->text, n);
     p->text += n;
     p->left -= n;
     return n;

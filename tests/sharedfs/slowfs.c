@@ -295,12 +295,30 @@ static void fs_destroy(void *unused)
 }
 
 static const struct fuse_operations operations = {
-    .getattr = fs_getattr,   .open = fs_open,         .create = fs_create,   .read = fs_read,
-    .write = fs_write,       .release = fs_release,   .fsync = fs_fsync,     .fsyncdir = fs_fsyncdir,
-    .rename = fs_rename,     .unlink = fs_unlink,     .rmdir = fs_rmdir,     .mkdir = fs_mkdir,
-    .readdir = fs_readdir,   .symlink = fs_symlink,   .readlink = fs_readlink, .link = fs_link,
-    .chmod = fs_chmod,       .chown = fs_chown,       .truncate = fs_truncate, .utimens = fs_utimens,
-    .statfs = fs_statfs,     .lock = fs_lock,         .flock = fs_flock,     .init = fs_init,
+    .getattr = fs_getattr,
+    .open = fs_open,
+    .create = fs_create,
+    .read = fs_read,
+    .write = fs_write,
+    .release = fs_release,
+    .fsync = fs_fsync,
+    .fsyncdir = fs_fsyncdir,
+    .rename = fs_rename,
+    .unlink = fs_unlink,
+    .rmdir = fs_rmdir,
+    .mkdir = fs_mkdir,
+    .readdir = fs_readdir,
+    .symlink = fs_symlink,
+    .readlink = fs_readlink,
+    .link = fs_link,
+    .chmod = fs_chmod,
+    .chown = fs_chown,
+    .truncate = fs_truncate,
+    .utimens = fs_utimens,
+    .statfs = fs_statfs,
+    .lock = fs_lock,
+    .flock = fs_flock,
+    .init = fs_init,
     .destroy = fs_destroy,
 };
 
@@ -309,8 +327,12 @@ static const struct fuse_operations operations = {
         text, offsetof(__typeof__(set), field), 0                                                                    \
     }
 static const struct fuse_opt options[] = {
-    OPTION("--delay %d", delay), OPTION("--whole %d", whole), OPTION("--skew %d", skew),
-    OPTION("--cache %d", cache), OPTION("--stale %d", stale), OPTION("--counts %s", counts),
+    OPTION("--delay %d", delay),
+    OPTION("--whole %d", whole),
+    OPTION("--skew %d", skew),
+    OPTION("--cache %d", cache),
+    OPTION("--stale %d", stale),
+    OPTION("--counts %s", counts),
     FUSE_OPT_END,
 };
 
