@@ -36,7 +36,7 @@ def test_the_first_run_is_at_rest(run, nsd, mask, tmp_path):
     run("nifti2h5", *how, "--mask", mask, *runs, tmp_path / "a.npys")
     run("nifti2h5", *how, "--mask", mask, "--reader", "cat", *runs, tmp_path / "b.npys")
     assert (tmp_path / "a.npys").read_bytes() == (tmp_path / "b.npys").read_bytes()
-    run("applymask", "--mask", mask, tmp_path / "whole.npys", tmp_path / "cut.npys")
+    run("applymask", "--roi", mask, tmp_path / "whole.npys", tmp_path / "cut.npys")
     for name in ("cut.npys", "b.npys"):
         assert len(read_stream((tmp_path / name).read_bytes())) == 12
 
