@@ -75,10 +75,12 @@ def unit(count, variant, folder):
     count.add(f"unit tests, {variant}", passed, failed, skipped, time.monotonic() - start)
 
 
-def pytest(count, name, paths, **env):
+def pytest(count, name, paths, jobs=1, **env):
+    """jobs: files of tests that run at a time."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *paths]
+        command += ["-n", str(jobs), "--dist", "loadfile"] if jobs > 1 else []
         status, output, seconds = call(command, PYTHONDONTWRITEBYTECODE="1", **env)
         total = failed = skipped = 0
         if report.exists():
@@ -167,12 +169,12 @@ def main():
     slurm = ["tests/test_slurm.py", "tests/test_slurm_generic.py"]
     programs = [p for p in programs if p not in (*workflow, *package, *slurm)]
     if built and wanted("pytest release"):
-        pytest(count, "programs and oracles, release", programs)
+        pytest(count, "programs and oracles, release", programs, args.jobs)
     if built and wanted("python"):
-        pytest(count, "python package", package)
+        pytest(count, "python package", package, args.jobs)
     if not args.quick:
         if built and wanted("workflow"):
-            pytest(count, "workflow", workflow)
+            pytest(count, "workflow", workflow, args.jobs)
         if built and wanted("slurm"):
             pytest(count, "jobs of a cluster", slurm)
         if built and wanted("faults"):
@@ -192,7 +194,7 @@ def main():
             env = {"BOLDMILL_BIN": str(ROOT / "build/asan/bin"), "BOLDMILL_TEST_PATIENCE": SLOW_BUILDS["asan"]}
             # The shim brings a malloc of its own, as sanitizers do; hardening is that of the release build.
             outside = ["-k", "not (changes_while_it_is_read or hardened)"]
-            pytest(count, "programs and oracles, asan", [*programs, *outside], **env)
+            pytest(count, "programs and oracles, asan", [*programs, *outside], args.jobs, **env)
     print()
     for name, passed, failed, skipped, seconds in count.notes:
         print(f"{name:45s} {passed:5d} passed {failed:4d} failed {skipped:4d} skipped {seconds:6.0f} s")
