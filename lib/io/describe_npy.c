@@ -201,9 +201,9 @@ static bool same_run(const struct bm_row *a, const struct bm_row *b)
 
 static json_t *row_run_json(const struct bm_row *first, const struct bm_row *last, size_t first_row, size_t rows)
 {
-    return json_pack("{s:i,s:i,s:i,s:I,s:I,s:i}", "subject", first->subject_idx, "session", first->session, "run",
+    return json_pack("{s:i,s:i,s:i,s:I,s:I,s:I}", "subject", first->subject_idx, "session", first->session, "run",
                      first->run, "first_row", (json_int_t)first_row, "rows", (json_int_t)rows, "trials",
-                     last->trial + 1);
+                     (json_int_t)last->trial + 1);
 }
 
 static json_t *rows_json(const struct bm_rows *meta, int32_t *ids)
