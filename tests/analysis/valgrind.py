@@ -62,7 +62,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(args.jobs) as pool:
         folder = Path(folder)
         tasks = [(p.name, [str(p)]) for p in units(args.units, args.all)]
-        for k, case in enumerate(cases(folder, lambda name: str(args.bin / name))):
+        ours = [case for case in cases(folder, lambda name: str(args.bin / name)) if case.command[0] != "python"]
+        for k, case in enumerate(ours):
             out = folder / f"out{k}"
             out.mkdir()
             name, *rest = case.command
