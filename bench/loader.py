@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +84,8 @@ def make_arrays(args):
         "voxels": list(range(args.voxels)),
         "grid": {"dims": [args.voxels, 1, 1], "affine": np.eye(4)[:3].tolist()},
     }
-    stem.with_suffix(".json").write_text(json.dumps(about))
+    text = json.dumps(about)[:-1]
+    stem.with_suffix(".json").write_text(f'{text},"crc32":"{zlib.crc32(text.encode()):08x}"}}')  # sealed
     return str(stem)
 
 
