@@ -115,10 +115,10 @@ def as_a_user(place, image):
     os.chown(work, 4711, 4711)
     env = environment()
     size = ["--dims", "12,13,11", "--sessions", "1", "--runs", "2"]
-    place.run("synthnsd", "--quiet", *size, "nsd", user=4711, cwd="/work", **env)
-    snakemake = ["snakemake", "-s", "/opt/boldmill/Snakefile", "-j2", "--config", "root=/work/nsd"]
-    place.run(*snakemake, "--", "cache/subj01/general.fmri.npy", user=4711, cwd="/work", **env)
-    place.run("boldinfo", "--verify", "cache/subj01/general.json", user=4711, cwd="/work", **env)
+    place.run("synthnsd", "--quiet", *size, "nsd", user=4711, cwd="/srv", **env)
+    snakemake = ["snakemake", "-s", "/opt/boldmill/Snakefile", "-j2", "--config", "root=/srv/nsd"]
+    place.run(*snakemake, "--", "cache/subj01/general.fmri.npy", user=4711, cwd="/srv", **env)
+    place.run("boldinfo", "--verify", "cache/subj01/general.json", user=4711, cwd="/srv", **env)
     shutil.copytree(work / "cache", image / "cache")
 
 
