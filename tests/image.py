@@ -61,17 +61,20 @@ def passed():
     return {k: CERTIFICATES if v.endswith(".crt") else v for k, v in os.environ.items() if PASSED.match(k)}
 
 
+def package_folders():
+    """Folders of this machine that pip is told to take packages from."""
+    told = call(sys.executable, "-m", "pip", "config", "list", capture_output=True, text=True).stdout
+    named = {path.removesuffix("/simple") for path in re.findall(r"(?:file://|')(/[^\s']+)", told)}
+    return sorted(path for path in named if Path(path).is_dir())
+
+
 class Place:
     """A folder as root, with what containers have mounted."""
 
     def __init__(self, folder, stack):
         self.folder = folder
         self.env = passed()
-        for what in (
-            "/proc",
-            "/dev",
-            *(p for p in ("/opt/wheels", "/opt/pypi", "/opt/pypi-more") if Path(p).is_dir()),
-        ):
+        for what in ("/proc", "/dev", *package_folders()):
             there = folder / what[1:]
             there.mkdir(parents=True, exist_ok=True)
             call("mount", "--bind", what, there)
@@ -108,7 +111,7 @@ def environment():
 
 def as_a_user(place, image):
     """The Dockerfile's own example, as a user that the image does not know."""
-    work = place.folder / "work"
+    work = place.folder / "srv"
     for old in (work, image / "cache"):
         shutil.rmtree(old, ignore_errors=True)
     work.mkdir()
@@ -140,7 +143,7 @@ def buildah(debian_folder):
     made = call("buildah", "from", "scratch", capture_output=True, text=True).stdout.strip()
     call("buildah", "add", "-q", made, debian_folder, "/")
     call("buildah", "commit", "-q", made, base)
-    words = [f"--volume={p}:{p}:ro" for p in ("/opt/wheels", "/opt/pypi", "/opt/pypi-more") if Path(p).is_dir()]
+    words = [f"--volume={p}:{p}:ro" for p in package_folders()]
     given = [f"--env={k}={v}" for k, v in passed().items()]
     call(
         "buildah",
