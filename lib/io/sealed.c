@@ -4,7 +4,6 @@
 #include "io/bytes.h"
 #include "io/jsonmem.h"
 #include "io/runjson.h"
-#include "io/text.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -71,16 +70,4 @@ json_t *bm_sealed_parse(const char *text, size_t n, const char *where, struct bm
                   object ? "not an object" : why.text);
     json_decref(object);
     return NULL;
-}
-
-json_t *bm_sealed_read(const char *path, struct bm_error *err)
-{
-    struct bm_text text;
-    json_t *object;
-
-    if (bm_text_read(path, &text, err))
-        return NULL;
-    object = bm_sealed_parse(text.buf.data ? text.buf.data : "", text.buf.size, path, err);
-    bm_text_clear(&text);
-    return object;
 }

@@ -13,7 +13,5 @@
 char *bm_sealed_text(json_t *object, struct bm_error *err) BM_MUST_USE;
 /* The object in a text whose seal is right; `where` names the file in messages. A new reference, or NULL. */
 json_t *bm_sealed_parse(const char *text, size_t n, const char *where, struct bm_error *err) BM_MUST_USE;
-/* The same for a file. */
-json_t *bm_sealed_read(const char *path, struct bm_error *err) BM_MUST_USE;
 
 #endif
