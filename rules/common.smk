@@ -51,7 +51,13 @@ ROWS = META or f"{SUBJECT}/{{roi}}.json"
 TREE = os.path.dirname(configuration.BASE)
 FETCH = os.path.join(TREE, "rules", "fetch.py")
 BIN = os.path.abspath(config["bin"] or os.path.join(TREE, "bin"))
-shell.prefix("set -euo pipefail; PATH={}:$PATH; ".format(shlex.quote(BIN).replace("{", "{{").replace("}", "}}")))
+# Each job reads this on its own node, so that the variables in `scratch` are that node's.
+SCRATCH = os.path.expandvars(config["scratch"] or "")
+shell.prefix(
+    "set -euo pipefail; PATH={}:$PATH; export BOLDMILL_SCRATCH={}; ".format(
+        *(shlex.quote(folder).replace("{", "{{").replace("}", "}}") for folder in (BIN, SCRATCH))
+    )
+)
 
 
 wildcard_constraints:

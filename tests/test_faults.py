@@ -83,6 +83,28 @@ def test_a_disk_that_fills(cases, disk, tmp_path):
         assert full > 0 and contents(tmp_path / "disk") == wanted, case.name
 
 
+# A scratch folder
+
+
+def test_outputs_by_way_of_a_scratch_folder(cases, disk, tmp_path):
+    """The same bytes; nothing stays in the folder; when it is too small the error names it and nothing is left."""
+    near = tmp_path / "near"
+    near.mkdir()
+    for case in [case for case in cases if "{out}" in case.command[-1]]:
+        wanted, out = contents_of(call, case, tmp_path), tmp_path / "out"
+        for folder in (near, near / "missing"):
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir()
+            done = call(case, out, env=ENV | {"BOLDMILL_SCRATCH": str(folder)})
+            assert (contents(out), done.returncode) == ((wanted, 0) if folder == near else ({}, 1)), done.stderr
+            assert folder == near or "/missing: cannot be created" in done.stderr, done.stderr
+            assert contents(near) == {}
+        if ROOT_USER and sum(map(len, wanted.values())) > os.sysconf("SC_PAGE_SIZE"):
+            done = call(case, out, env=ENV | {"BOLDMILL_SCRATCH": str(disk(1))})
+            assert done.returncode == 1 and f"by way of {tmp_path / 'disk'}" in done.stderr, done.stderr
+            assert contents(tmp_path / "disk") == contents(out) == {}
+
+
 # A quota
 
 

@@ -281,6 +281,17 @@ def test_direct_route_gives_the_same_bytes(made, tmp_path):
         assert direct.bytes(name) == made.bytes(name), name
 
 
+def test_a_scratch_folder_of_the_node(made, tmp_path):
+    """Outputs are made in it: without the folder jobs fail; with it the bytes are the same and nothing stays."""
+    env = made.env | {"NEAR": str(tmp_path / "near")}
+    flow = Flow(tmp_path, {**made.config, "scratch": "$NEAR/it's"}, env=env)
+    flow.fails(GENERAL, sessions=1, says="near/it's: cannot be created")
+    flow.path("near/it's").mkdir(parents=True)
+    flow(GENERAL)
+    assert all(flow.bytes(name) == made.bytes(name) for name in (GENERAL, "cache/subj01/session_01.h5"))
+    assert list(flow.path("near/it's").iterdir()) == []
+
+
 def test_half_precision(made, tmp_path):
     half = Flow(tmp_path, {**made.config, "route": "direct", "arrays": {"dtype": "float16"}})
     half(GENERAL)

@@ -18,13 +18,22 @@
 #include <unistd.h>
 
 #define MAX_OPEN 64
+#define COPY_BYTES ((size_t)4 << 20)
 
 struct bm_commit {
     char *path, *temp;
+    char *name; /* the target, as messages call it */
     int fd, slot;
-    bool direct;
+    bool direct, away;      /* away: the temporary lies in the scratch folder */
     uint64_t appended, end; /* bytes written in a row; end of all that was written: the file must be as long */
 };
+
+static const char *scratch; /* folder of the temporaries; NULL: beside each target */
+
+void bm_commit_scratch(const char *folder)
+{
+    scratch = folder;
+}
 
 /* Paths of the temporaries that exist now; read by the signal handler, so only whole pointers are exchanged. */
 static _Atomic(const char *) open_temps[MAX_OPEN];
@@ -66,50 +75,53 @@ static void free_commit(struct bm_commit *c)
     if (c->fd > STDERR_FILENO)
         (void)close(c->fd);
     free(c->path);
+    free(c->name);
     free(c->temp);
     free(c);
 }
 
 static struct bm_commit *open_direct(struct bm_commit *c, int fd, struct bm_error *err)
 {
-    c->direct = true;
     c->fd = fd;
     c->temp = bm_strdup(c->path, err);
     if (c->temp && fd >= 0 && fcntl(fd, F_GETFD) >= 0)
         return c;
     if (c->temp)
-        (void)bm_fail_errno(err, c->path, "cannot be opened for writing");
+        (void)bm_fail_errno(err, c->name, "cannot be opened for writing");
     free_commit(c);
     return NULL;
 }
 
-/* ".NAME.PID-RANDOM.tmp" beside the target: never the same for two commits, on whatever machines or in whatever
- * containers they run; there, two processes that write one target may well have the same number. */
-static char *temp_name(const char *path, struct bm_error *err)
+/* ".NAME.PID-RANDOM.tmp", beside the target or in the scratch folder: never the same for two commits, on whatever
+ * machines or in whatever containers they run; there, two processes that write one target may well have the same
+ * number. */
+static char *temp_name(const struct bm_commit *c, struct bm_error *err)
 {
-    const char *slash = strrchr(path, '/');
-    int dir = slash ? (int)(slash - path + 1) : 0;
+    const char *slash = strrchr(c->path, '/'), *base = slash ? slash + 1 : c->path;
+    const char *folder = c->away ? scratch : c->path;
+    int n = c->away ? (int)strlen(scratch) : (int)(base - c->path);
     uint64_t random;
 
     if (getentropy(&random, sizeof random)) {
-        (void)bm_fail_errno(err, path, "cannot be created, as the system gives no random number");
+        (void)bm_fail_errno(err, c->name, "cannot be created, as the system gives no random number");
         return NULL;
     }
-    return bm_format(err, "%.*s.%.200s.%ld-%016" PRIx64 ".tmp", dir, path, path + dir, (long)getpid(), random);
+    return bm_format(err, "%.*s%s.%.200s.%ld-%016" PRIx64 ".tmp", n, folder, c->away ? "/" : "", base, (long)getpid(),
+                     random);
 }
 
 static int make_temp(struct bm_commit *c, struct bm_error *err)
 {
-    c->temp = temp_name(c->path, err);
+    c->temp = temp_name(c, err);
     if (!c->temp)
         return -1;
     c->slot = claim_slot(c->temp);
     if (c->slot < 0)
-        return bm_fail(err, BM_ESYS, "%s: too many outputs are open at once", c->path);
+        return bm_fail(err, BM_ESYS, "%s: too many outputs are open at once", c->name);
     c->fd = open(c->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (c->fd < 0)
-        return bm_fail_errno(err, c->path, "cannot be created");
-    return 0;
+    if (c->fd >= 0)
+        return 0;
+    return bm_fail_errno(err, c->name, "cannot be created");
 }
 
 static int create_temp(struct bm_commit *c, struct bm_error *err)
@@ -121,7 +133,7 @@ static int create_temp(struct bm_commit *c, struct bm_error *err)
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
     atomic_fetch_add(&making, 1);
     if (atomic_load(&ending))
-        status = bm_fail(err, BM_ESYS, "%s: the program is ending", c->path);
+        status = bm_fail(err, BM_ESYS, "%s: the program is ending", c->name);
     else
         status = make_temp(c, err);
     atomic_fetch_sub(&making, 1);
@@ -129,34 +141,38 @@ static int create_temp(struct bm_commit *c, struct bm_error *err)
     return status;
 }
 
+/* Its names, and what stands at the target: a regular file, nothing, or something to write to directly. */
+static int look(struct bm_commit *c, const char *path, bool out, struct bm_error *err)
+{
+    bool there;
+    struct stat st;
+
+    if (!*path)
+        return bm_fail(err, BM_EUSAGE, "output: the name is empty; name a file");
+    there = !out && stat(path, &st) == 0;
+    if (there && S_ISDIR(st.st_mode))
+        return bm_fail(err, BM_ESYS, "%s: is a directory; name a file in it", path);
+    c->direct = out || (there && !S_ISREG(st.st_mode));
+    c->away = scratch && !c->direct;
+    c->path = bm_strdup(out ? "standard output" : path, err);
+    c->name = c->away ? bm_format(err, "%s, by way of %s", path, scratch) : c->path ? bm_strdup(c->path, err) : NULL;
+    return c->path && c->name ? 0 : -1;
+}
+
 struct bm_commit *bm_commit_open(const char *path, struct bm_error *err)
 {
     struct bm_commit *c = bm_calloc(1, sizeof *c, "output", err);
-    bool out = !strcmp(path, "-"), there;
-    struct stat st;
+    bool out = !strcmp(path, "-");
 
     if (!c)
         return NULL;
     c->fd = c->slot = -1;
-    c->path = bm_strdup(out ? "standard output" : path, err);
-    if (!c->path)
-        goto fail;
-    if (out)
-        return open_direct(c, STDOUT_FILENO, err);
-    if (!*path) {
-        (void)bm_fail(err, BM_EUSAGE, "output: the name is empty; name a file");
-        goto fail;
+    if (look(c, path, out, err) == 0) {
+        if (c->direct)
+            return open_direct(c, out ? STDOUT_FILENO : open(path, O_WRONLY | O_CLOEXEC), err);
+        if (create_temp(c, err) == 0)
+            return c;
     }
-    there = stat(path, &st) == 0;
-    if (there && S_ISDIR(st.st_mode)) {
-        (void)bm_fail(err, BM_ESYS, "%s: is a directory; name a file in it", path);
-        goto fail;
-    }
-    if (there && !S_ISREG(st.st_mode))
-        return open_direct(c, open(path, O_WRONLY | O_CLOEXEC), err);
-    if (create_temp(c, err) == 0)
-        return c;
-fail:
     free_commit(c);
     return NULL;
 }
@@ -171,9 +187,9 @@ const char *bm_commit_temp(const struct bm_commit *c)
     return c->temp;
 }
 
-const char *bm_commit_path(const struct bm_commit *c)
+const char *bm_commit_name(const struct bm_commit *c)
 {
-    return c->path;
+    return c->name;
 }
 
 bool bm_commit_direct(const struct bm_commit *c)
@@ -201,7 +217,7 @@ static int write_all(struct bm_commit *c, const unsigned char *p, size_t n, off_
         if (k <= 0) {
             if (k == 0)
                 errno = EIO;
-            return bm_fail_errno(err, c->path, "cannot be written");
+            return bm_fail_errno(err, c->name, "cannot be written");
         }
         p += k;
         n -= (size_t)k;
@@ -225,7 +241,7 @@ int bm_commit_write_at(struct bm_commit *c, const void *data, size_t n, size_t o
 void bm_commit_flush_hint(struct bm_commit *c)
 {
 #ifdef SYNC_FILE_RANGE_WRITE
-    if (!c->direct)
+    if (!c->direct && !c->away)
         (void)sync_file_range(c->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 #else
     (void)c;
@@ -259,7 +275,7 @@ static int close_checked(struct bm_commit *c, struct bm_error *err)
 
     c->fd = -1;
     if (close(fd) && errno != EINTR)
-        return bm_fail_errno(err, c->path, "cannot be closed");
+        return bm_fail_errno(err, c->name, "cannot be closed");
     return 0;
 }
 
@@ -269,23 +285,67 @@ static int check_written(const struct bm_commit *c, struct bm_error *err)
     struct stat ours, there;
 
     if (fstat(c->fd, &ours) || stat(c->temp, &there))
-        return bm_fail_errno(err, c->path, "cannot be looked at after writing");
+        return bm_fail_errno(err, c->name, "cannot be looked at after writing");
     if (ours.st_ino != there.st_ino || ours.st_dev != there.st_dev || (uint64_t)there.st_size < c->end)
         return bm_fail(err, BM_ESYS, "%s: what was written is not what stands on the disk; check the file system",
-                       c->path);
+                       c->name);
     return 0;
+}
+
+static int copy(struct bm_commit *to, int from, size_t size, struct bm_error *err)
+{
+    char *block = bm_alloc(COPY_BYTES, 1, "copy from the scratch folder", err);
+    int status = block ? 0 : -1;
+    size_t done = 0;
+
+    while (status == 0 && done < size) {
+        ssize_t k = pread(from, block, COPY_BYTES, (off_t)done);
+
+        if (k > 0)
+            status = bm_commit_write(to, block, (size_t)k, err);
+        else if (k == 0 || errno != EINTR)
+            status = bm_fail_errno(err, to->name, "cannot be read again");
+        done += k > 0 ? (size_t)k : 0;
+    }
+    free(block);
+    return status;
+}
+
+/* From the scratch folder to a temporary beside the target, in one go. */
+static int bring_home(struct bm_commit *c, struct bm_error *err)
+{
+    struct bm_commit far = *c;
+    struct stat st;
+    int status;
+
+    if (check_written(c, err))
+        return -1;
+    if (fstat(c->fd, &st))
+        return bm_fail_errno(err, c->name, "cannot be looked at after writing");
+    c->temp = NULL;
+    c->fd = c->slot = -1;
+    c->away = false;
+    c->appended = c->end = 0;
+    status = create_temp(c, err);
+    if (status == 0)
+        status = copy(c, far.fd, (size_t)st.st_size, err);
+    (void)unlink(far.temp);
+    (void)close(far.fd);
+    atomic_store(&open_temps[far.slot], NULL);
+    free(far.temp);
+    return status;
 }
 
 static int publish(struct bm_commit *c, struct bm_error *err)
 {
     if (fsync(c->fd))
-        return bm_fail_errno(err, c->path, "cannot be synchronised to the disk");
+        return bm_fail_errno(err, c->name, "cannot be synchronised to the disk");
     if (check_written(c, err))
         return -1;
     if (close_checked(c, err))
         return -1;
     if (rename(c->temp, c->path))
-        return bm_fail_errno(err, c->path, "cannot be put in place");
+        return bm_fail_errno(err, c->name, "cannot be put in place");
     atomic_store(&open_temps[c->slot], NULL);
     c->slot = -1;
     return sync_directory(c->path, err);
@@ -293,8 +353,10 @@ static int publish(struct bm_commit *c, struct bm_error *err)
 
 int bm_commit_done(struct bm_commit *c, struct bm_error *err)
 {
-    int status = bm_inputs_check(err);
+    int status = c->away ? bring_home(c, err) : 0;
 
+    if (!status)
+        status = bm_inputs_check(err);
     if (!status)
         status = c->direct ? close_checked(c, err) : publish(c, err);
     if (status)

@@ -11,6 +11,9 @@
  * "-" means standard output and an existing target that is not a regular file (a pipe, /dev/null) is written
  * directly; for both bm_commit_done only checks what the system still has to say.
  *
+ * With a scratch folder (bm_commit_scratch) the temporary is made there, on a disk that is near, and bm_commit_done
+ * copies it in one go to a second one beside the target, which then gets the name.
+ *
  * bm_commit_remove_all may be called from a signal handler that ends the process: it unlinks every temporary that is
  * open, and no new ones can be made after it.
  */
@@ -24,10 +27,13 @@
 
 struct bm_commit;
 
+/* For all commits from here on; NULL (as it begins): none. The text stays the caller's and must outlive them. */
+void bm_commit_scratch(const char *folder);
+
 struct bm_commit *bm_commit_open(const char *path, struct bm_error *err) BM_MUST_USE;
 int bm_commit_fd(const struct bm_commit *c);           /* open for reading and writing */
 const char *bm_commit_temp(const struct bm_commit *c); /* path of the temporary, or of the target when direct */
-const char *bm_commit_path(const struct bm_commit *c); /* the target as given */
+const char *bm_commit_name(const struct bm_commit *c); /* the target, for messages */
 bool bm_commit_direct(const struct bm_commit *c);      /* a pipe or device: cannot seek, is not renamed */
 
 /* Writes all n bytes at the current offset, or at `offset`, through short writes and EINTR. */

@@ -73,9 +73,9 @@ static int put_attrs(struct writer *w, const struct bm_run *run, struct bm_error
 static int check_fits(const struct writer *w, const struct bm_run *run, struct bm_error *err)
 {
     if (w->runs == BM_SERIES_MAX_RUNS)
-        return bm_fail(err, BM_EDATA, "%s: more than %d runs in one file; make several", bm_commit_path(w->out),
+        return bm_fail(err, BM_EDATA, "%s: more than %d runs in one file; make several", bm_commit_name(w->out),
                        BM_SERIES_MAX_RUNS);
-    return bm_run_fits(&w->first, run, bm_commit_path(w->out), err);
+    return bm_run_fits(&w->first, run, bm_commit_name(w->out), err);
 }
 
 static int start_file(struct writer *w, const struct bm_run *run, struct bm_error *err)
@@ -83,7 +83,7 @@ static int start_file(struct writer *w, const struct bm_run *run, struct bm_erro
     if (bm_run_copy(&w->first, run, err))
         return -1;
     w->dtype = run->dtype;
-    w->file = bm_h5_create(bm_commit_temp(w->out), bm_commit_path(w->out), err);
+    w->file = bm_h5_create(bm_commit_temp(w->out), bm_commit_name(w->out), err);
     return w->file ? put_attrs(w, run, err) : -1;
 }
 
@@ -115,7 +115,7 @@ static int file_begin_run(struct bm_sink *sink, const struct bm_run *run, struct
     struct writer *w = (struct writer *)sink;
     char name[64];
 
-    if (bm_run_check(run, bm_commit_path(w->out), err))
+    if (bm_run_check(run, bm_commit_name(w->out), err))
         return -1;
     if (w->runs == 0 ? start_file(w, run, err) : check_fits(w, run, err))
         return -1;
@@ -290,7 +290,7 @@ static int file_finish(struct bm_sink *sink, struct bm_error *err)
     struct bm_h5 *file = w->file;
 
     if (w->runs == 0)
-        return bm_fail(err, BM_EDATA, "%s: there is no run to write; check the input", bm_commit_path(w->out));
+        return bm_fail(err, BM_EDATA, "%s: there is no run to write; check the input", bm_commit_name(w->out));
     if (bm_h5_put_array(file, "/run_table", &bm_series_table, w->runs, w->table, err) ||
         put_meta(w, "/metadata", &w->first.meta, err) || put_view(w, err) || bm_h5_close(file, err))
         return -1;

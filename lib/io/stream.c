@@ -315,7 +315,7 @@ static int stream_begin_run(struct bm_sink *sink, const struct bm_run *run, stru
     struct writer *w = (struct writer *)sink;
     char descr[512];
 
-    if (bm_run_check(run, bm_commit_path(w->out), err) || put_record(w, bm_runjson_header(run, err), err) ||
+    if (bm_run_check(run, bm_commit_name(w->out), err) || put_record(w, bm_runjson_header(run, err), err) ||
         put_array(w, "<i8", false, 1, &run->cols, run->voxels, 8 * run->cols, err))
         return -1;
     w->runs++;

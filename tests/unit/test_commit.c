@@ -49,7 +49,7 @@ static void nothing_stands_there_before_done(void)
     c = bm_commit_open(path, &err);
     REQUIRE(c && bm_commit_write(c, "hello", 5, &err) == 0, &err);
     CHECK(access(path, F_OK) != 0 && access(bm_commit_temp(c), F_OK) == 0 && files_left() == 1);
-    CHECK(strcmp(bm_commit_path(c), path) == 0 && !bm_commit_direct(c));
+    CHECK(strcmp(bm_commit_name(c), path) == 0 && !bm_commit_direct(c));
     CHECK(strncmp(bm_commit_temp(c), scratch_dir, strlen(scratch_dir)) == 0 && strstr(bm_commit_temp(c), "/.a."));
     REQUIRE(bm_commit_done(c, &err) == 0, &err);
     CHECK(holds(path, "hello") && files_left() == 1);
@@ -98,6 +98,37 @@ static void the_last_of_two_commits_stays(void)
     CHECK(holds(path, "second"));
     REQUIRE(bm_commit_done(a, &err) == 0, &err);
     CHECK(holds(path, "first"));
+}
+
+/* Made in one folder, and at its place only when done; either folder is left as it should be. */
+static void a_scratch_folder_holds_it_until_done(void)
+{
+    struct bm_error err = {0}, none = {0};
+    char folder[1200], path[1200], *large = calloc(1, 9 << 20);
+    struct bm_commit *c;
+    size_t n = 0;
+
+    empty_scratch();
+    (void)snprintf(folder, sizeof folder, "%s", scratch("near"));
+    (void)snprintf(path, sizeof path, "%s", scratch("far"));
+    REQUIRE(mkdir(folder, 0777) == 0 && large, &err);
+    memset(large + (5 << 20), 7, 4 << 20);
+    bm_commit_scratch(folder);
+    c = bm_commit_open(path, &err);
+    REQUIRE(c && bm_commit_write(c, "old", 3, &err) == 0, &err);
+    CHECK(!strncmp(bm_commit_temp(c), folder, strlen(folder)) && strstr(bm_commit_temp(c), "/.far.") &&
+          files_left() == 1);
+    bm_commit_drop(c);
+    CHECK(rmdir(folder) == 0 && files_left() == 0);
+    CHECK(!bm_commit_open(path, &none) && strstr(none.text, "near: cannot be created"));
+    REQUIRE(mkdir(folder, 0777) == 0, &err);
+    c = bm_commit_open(path, &err);
+    REQUIRE(c && bm_commit_write(c, large, 9 << 20, &err) == 0 && bm_commit_done(c, &err) == 0, &err);
+    unsigned char *there = get_file(path, &n);
+    CHECK(there && n == 9 << 20 && !memcmp(there, large, n) && rmdir(folder) == 0 && files_left() == 1);
+    bm_commit_scratch(NULL);
+    free(there);
+    free(large);
 }
 
 /* Nobody can guess the temporary's name and put a link there, and another process, on another machine, with our
@@ -356,7 +387,7 @@ static int child_writes(const char *to)
         struct bm_commit *c = bm_commit_open("-", &err);
         if (!c)
             _exit(1);
-        if (!bm_commit_direct(c) || strcmp(bm_commit_path(c), "standard output") != 0)
+        if (!bm_commit_direct(c) || strcmp(bm_commit_name(c), "standard output") != 0)
             _exit(8);
         if (bm_commit_write(c, "out", 3, &err))
             _exit(2);
@@ -381,6 +412,7 @@ int main(void)
         UNIT(the_old_file_stays_until_done),
         UNIT(dropping_leaves_nothing),
         UNIT(the_last_of_two_commits_stays),
+        UNIT(a_scratch_folder_holds_it_until_done),
         UNIT(the_temporary_name_is_random),
         UNIT(names_in_the_working_directory),
         UNIT(long_names),
