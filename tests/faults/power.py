@@ -153,10 +153,11 @@ class Power:
 
     def record(self, case, out, log):
         """Runs the case with its outputs in `out`; the lines of the record, the bytes, and the folders' inodes."""
-        command = [self.campaign.program(case.command[0])] + [w.replace("{out}", str(out)) for w in case.command[1:]]
-        env = (
-            os.environ | case.env | {"LD_PRELOAD": self.campaign.shim, "FAULT_LOG": str(log), "FAULT_UNDER": str(out)}
-        )
+        for name in case.folders:
+            (out / name).mkdir()
+        command = [word.replace("{out}", str(out)) for word in self.campaign.command(case)]
+        env = {key: value.replace("{out}", str(out)) for key, value in self.campaign.env(case).items()}
+        env |= {"FAULT_LOG": str(log), "FAULT_UNDER": str(out)}
         subprocess.run(command, env=env, check=True, capture_output=True)
         folders = {path.stat().st_ino: str(path) for path in [out, *out.rglob("*")] if path.is_dir()}
         return log.read_text().splitlines(), open(f"{log}.data", "rb"), folders

@@ -12,11 +12,13 @@ PATIENCE = 90  # seconds for one run; the shim ends it after 60
 
 
 class Server:
-    """One process, with a folder of outputs and a file of messages of its own. One run at a time."""
+    """One process, with a folder of outputs and a file of messages of its own. One run at a time. `folders` are made
+    below that of the outputs before each run."""
 
-    def __init__(self, command, env, folder):
-        self.out = folder / "out"
+    def __init__(self, command, env, folder, folders=()):
+        self.out, self.folders = folder / "out", folders
         self.out.mkdir(parents=True)
+        self.make_folders()
         self.said = open(folder / "said", "a+b", buffering=0)
         (orders, self.orders), (self.answers, answers) = os.pipe(), os.pipe()
         env = {key: value.replace("{out}", str(self.out)) for key, value in env.items()}
@@ -57,6 +59,11 @@ class Server:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+        self.make_folders()
+
+    def make_folders(self):
+        for name in self.folders:
+            (self.out / name).mkdir()
 
     def close(self):
         os.close(self.orders)
