@@ -1,5 +1,5 @@
-/* For shim.c: a record of what was done to files. FAULT_LOG (see there) gets a line for each operation, FAULT_LOG.data
- * the bytes written, one behind the other. */
+/* For shim.c: a record of what was done to files. FAULT_LOG (see there) gets a line for each operation,
+ * FAULT_LOG.data the bytes written, one behind the other. */
 #ifndef RECORD_H
 #define RECORD_H
 

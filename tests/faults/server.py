@@ -79,4 +79,3 @@ def wait_for_faults():
 
         sys.stderr.flush()
         ctypes.PyDLL(None).fault_serve()
-
