@@ -52,7 +52,7 @@ def copy(source: str, path: str, crc32: str) -> None:
 def copy_arrays(arrays: Arrays, folder: str | os.PathLike[str]) -> Arrays:
     """The same arrays in another folder, copied there unless they are there already. The description comes last."""
     stem = Path(folder).absolute() / f"{Path(arrays.name).parent.name}-{Path(arrays.name).name}"
-    parts = {which: f"{stem}.{which}.npy" for which in ("fmri", "meta")}
+    parts = {which: f"{stem}.{which}.npy" for which in ("fmri", "meta") if arrays.info[which]}
     renamed = {which: arrays.info[which] | {"file": os.path.basename(path)} for which, path in parts.items()}
     wanted, description = sealed(arrays.info | renamed), Path(f"{stem}.json")
 
