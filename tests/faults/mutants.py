@@ -86,6 +86,7 @@ PARTS = (
     "config.yaml",
     "config",
     "envs",
+    "make",
     "rules",
     "lib",
     "bin-src",
