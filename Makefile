@@ -20,7 +20,7 @@ MAKEFLAGS += --no-builtin-rules
 # Objects are kept: none is an intermediate file to be removed.
 .SECONDARY:
 
-include rules/deps.mk
+include make/deps.mk
 
 # ---- what to build ----
 PROGRAMS := nifti2h5 detrend denoise zscore hrfshift applymask concat shuffleidx synthnsd boldinfo boldqc
@@ -116,8 +116,8 @@ $(OUT)/boldmill.pc: FORCE
 .PHONY: FORCE
 FORCE:
 
-include rules/check.mk rules/docs.mk rules/workflow.mk rules/bench.mk rules/demo.mk rules/fuzz.mk rules/faults.mk rules/analysis.mk
-include rules/sharedfs.mk rules/dist.mk
+include make/check.mk make/docs.mk make/workflow.mk make/bench.mk make/demo.mk make/fuzz.mk make/faults.mk make/analysis.mk
+include make/sharedfs.mk make/dist.mk
 
 # ---- variants, installation, cleaning ----
 .PHONY: debug asan tsan install uninstall clean distclean help

@@ -38,8 +38,8 @@ WORKFLOW = (
     "config.yaml",
     "config/**/*.yaml",
     "rules/*.smk",
-    "rules/*.py",
-    "rules/*.css",
+    "rules/**/*.py",
+    "rules/*/*.css",
     "envs/*.yaml",
     "profiles/*/*.yaml",
 )

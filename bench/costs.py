@@ -1,4 +1,4 @@
-"""Core seconds and bytes of each piece of work, for the constants of rules/costs.py and the table of docs/costs.md.
+"""Core seconds and bytes of each piece of work, for rules/operate/costs.py and the table of docs/costs.md.
 
     .venv/bin/python bench/costs.py build/bench/nsd       (after make bench, which makes this synthetic session)
 
@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "rules"))
 
-import costs  # noqa: E402
+from operate import costs  # noqa: E402
 
 SERIES = "nsddata_timeseries/ppdata/subj01/func1pt8mm"
 GB = 1e9
@@ -59,7 +59,7 @@ BRAIN = 256937 / NSD[1][0]  # share of the grid that is packed, likewise
 
 
 def nsd_costs(subjects, route, rois=1):
-    """What rules/costs.py says of these subjects: bytes read, packed, in arrays; core seconds."""
+    """What rules/operate/costs.py says of these subjects: bytes read, packed, in arrays; core seconds."""
     read = packed = arrays = seconds = 0.0
     for grid, sessions, voxels in (NSD[subject] for subject in subjects):
         size = RUN * grid / NSD[1][0] * 12 * sessions

@@ -53,7 +53,7 @@ def bench(tree, folder):
     root = folder / "nsd"
     config = {"root": str(root), "subjects": 1, "sessions": 1, "remote": remote}
     print(f"{RUNS} runs, {size / 1e6:.0f} MB with what belongs to them, {os.cpu_count()} cores", flush=True)
-    fetch = [sys.executable, ROOT / "rules/fetch.py", "--quiet", "--settings", json.dumps(config)]
+    fetch = [sys.executable, ROOT / "rules", "fetch", "--quiet", "--settings", json.dumps(config)]
     measured("download", fetch)
     measured("again", fetch)
     measured("--verify", [*fetch, "--verify"])

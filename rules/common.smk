@@ -11,17 +11,11 @@ import os
 import shlex
 import sys
 
-import asks
-import command
-import configuration
-import dataset
-import layout
-import listing
-import names
-import patterns
-import rois
-import settings
-import stages
+from configuration import command, schema, stages, values
+from dataset import files, layout, patterns, rois
+from dataset.dataset import Dataset
+from fetch import listing
+from operate import asks
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
@@ -34,7 +28,7 @@ def checked(function, *args, **named):
         raise WorkflowError(f"config: {error}")
 
 
-config.update(configuration.complete(config))
+config.update(schema.complete(config))
 
 
 ROOT = checked(layout.plain_root, config["root"])
@@ -48,8 +42,8 @@ META = [f"{SUBJECT}/{{roi}}.meta.npy"] if config["layout"]["designs"] else []
 ROWS = META or f"{SUBJECT}/{{roi}}.json"
 
 # The folder of this project: the first Snakefile may be another's, or workflow/Snakefile.
-TREE = os.path.dirname(configuration.BASE)
-FETCH = os.path.join(TREE, "rules", "fetch.py")
+TREE = schema.TREE
+PYTHON = [sys.executable, os.path.join(TREE, "rules")]  # with the name of a program: rules/__main__.py
 BIN = os.path.abspath(config["bin"] or os.path.join(TREE, "bin"))
 # Each job reads this on its own node, so that the variables in `scratch` are that node's.
 SCRATCH = os.path.expandvars(config["scratch"] or "")

@@ -1,10 +1,10 @@
-# What the rules ask about the dataset: subjects, sessions, runs and what belongs to them (dataset.py).
+# What the rules ask about the dataset: subjects, sessions, runs and what belongs to them (dataset/dataset.py).
 
 
 REMOTE = config["remote"]
 SAVED = listing.Saved(ROOT, REMOTE["url"], WorkflowError) if REMOTE["url"] else None
-FILES = names.Either(names.Disk(), SAVED) if SAVED else names.Disk()
-DATA = dataset.Dataset(config, FILES, WorkflowError, logger.info, logger.warning)
+FILES = files.Either(files.Disk(), SAVED) if SAVED else files.Disk()
+DATA = Dataset(config, FILES, WorkflowError, logger.info, logger.warning)
 subjects, sessions, scans = DATA.subjects, DATA.sessions, DATA.scans
 task_runs, all_runs = DATA.task_runs, DATA.all_runs
 subject_number, repetition_time, sampled = DATA.subject_number, DATA.repetition_time, DATA.sampled

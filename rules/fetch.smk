@@ -6,7 +6,6 @@ rule fetch:
         "../envs/boldmill.yaml"
     params:
         settings=lambda wildcards: json.dumps(config),
-        python=sys.executable,
-        tool=FETCH,
+        fetch=[*PYTHON, "fetch"],
     shell:
-        "printf %s {params.settings:q} | {params.python:q} {params.tool:q} --settings - 2>&1 | tee {log:q} >&2"
+        "printf %s {params.settings:q} | {params.fetch:q} --settings - 2>&1 | tee {log:q} >&2"

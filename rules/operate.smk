@@ -3,10 +3,7 @@ import os
 import sys
 import time
 
-import costs
-import progress
-import summary
-import whole
+from operate import costs, progress, summary, whole
 
 watched = {}
 

@@ -52,7 +52,7 @@ if STREAMED and (config["route"] != "direct" or {"packed", "clean"} & set(config
 # What nifti2h5 starts to bring a run from the bucket.
 READER = command.options(
     reader=[
-        *(sys.executable, FETCH),
+        *(*PYTHON, "fetch"),
         *("--settings", json.dumps(REMOTE), "--expect", listing.place(ROOT, "listing.json"), "--stdout"),
     ]
 )
@@ -118,7 +118,7 @@ def join_options(wildcards):
     chosen = sessions(wildcards.subject)
     return command.options(
         dtype=config["arrays"]["dtype"],
-        sessions=settings.ranges(chosen),
+        sessions=values.ranges(chosen),
         allow_gaps=any(layout.gap(task_runs(wildcards.subject, session)) for session in chosen),
     )
 

@@ -81,7 +81,7 @@ rule subject_report:
         packed=packed_sessions,
         boldinfo=os.path.join(BIN, "boldinfo"),
     script:
-        "report.py"
+        "report/page.py"
 
 
 rule report:

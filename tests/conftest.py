@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(os.environ.get("BOLDMILL_BIN", ROOT / "bin")).resolve()
 SHARED = ROOT.parent / "shared" / "data"
 # The Python package as it stands in the tree, with the core that make built; also for child processes.
-sys.path.insert(0, str(ROOT / "python"))
+# The same of the workflow's packages.
+sys.path[:0] = [str(ROOT / "python"), str(ROOT / "rules")]
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "python"), os.environ.get("PYTHONPATH")]))
 os.environ.setdefault("BOLDMILL_CORE", str(ROOT / "build/release/_core.so"))
 # Under nohup or in a background shell these are ignored, and programs would inherit that.

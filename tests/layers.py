@@ -6,6 +6,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MAY_USE = {"core": {"core"}, "ops": {"core", "ops"}, "io": {"core", "io"}, "load": {"core", "ops", "load"}}
+# The same of the workflow's Python, rules/*/*.py.
+RULES_MAY_USE = {
+    "configuration": set(),
+    "dataset": {"configuration"},
+    "operate": set(),
+    "fetch": {"configuration", "dataset", "operate"},
+    "report": {"operate"},
+}
 # What reads numbers loosely (blanks in front, rubbish behind, silent overflow) or by the locale.
 PARSER = "lib/core/parse.c"
 NUMBER_READERS = re.compile(r"\b(ato(?:i|l|ll|f)|strto[a-z]+|wcsto[a-z]+|v?[fsw]*scanf)\s*\(")
@@ -51,7 +59,20 @@ def broken():
         yield f"inflate libraries are included by {', '.join(map(str, inflate))}"
 
 
+def broken_in_rules():
+    for path in sorted((ROOT / "rules").rglob("*.py")):
+        name, text = path.relative_to(ROOT), path.read_text()
+        folder = name.parts[1]
+        for m in re.finditer(r"^\s*(?:from|import) (\w+)", text, re.M) if folder in RULES_MAY_USE else ():
+            if m[1] in RULES_MAY_USE.keys() - RULES_MAY_USE[folder] - {folder}:
+                yield f"{name}:{text[: m.start(1)].count(chr(10)) + 1}: {folder} imports {m[1]}"
+        if "sys.path" in text:
+            yield f"{name}: sys.path is not to be touched"
+        if text.count("\n") > LONGEST:
+            yield f"{name}: {text.count(chr(10))} lines"
+
+
 if __name__ == "__main__":
-    found = list(broken())
+    found = [*broken(), *broken_in_rules()]
     print("\n".join(found))
     sys.exit(bool(found))

@@ -1,13 +1,8 @@
 """What jobs ask a cluster for."""
 
-import sys
-
 import pytest
-from conftest import ROOT
 
-sys.path.insert(0, str(ROOT / "rules"))
-
-import asks
+from operate import asks
 
 
 @pytest.fixture

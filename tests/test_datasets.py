@@ -4,7 +4,6 @@ made-up data with a preset of their own."""
 import json
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import makebids
@@ -15,9 +14,7 @@ import yaml
 from conftest import ROOT, bold, write_nifti
 from flow import Flow
 
-sys.path.insert(0, str(ROOT / "rules"))
-
-import layout
+from dataset import layout
 
 pytest.importorskip("snakemake", reason="Snakemake is not installed; make .venv/ready installs it")
 

@@ -133,5 +133,14 @@ def test_sdist(tmp_path):
     done = subprocess.run(command, env=env | {"BOLDMILL_PROGRAMS": "no"}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob(f"boldmill-{VERSION}-py3-none-*.whl"))
-    for pattern in ("Makefile", "Snakefile", "rules/*.smk", "config/presets/*.yaml", "bin-src/*.c", "lib/*/*.h"):
+    for pattern in (
+        "Makefile",
+        "Snakefile",
+        "make/*",
+        "rules/*.smk",
+        "rules/*/*.py",
+        "config/presets/*.yaml",
+        "bin-src/*.c",
+        "lib/*/*.h",
+    ):
         assert len(list(tree.glob(pattern))) == len(list(ROOT.glob(pattern))), pattern

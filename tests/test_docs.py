@@ -1,6 +1,7 @@
 """What the pages say is there: files that they link to, make targets, programs and options in their commands."""
 
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -75,12 +76,17 @@ def test_links_that_lead_nowhere_are_seen():
 @cache
 def targets():
     """All that make knows by name."""
-    rules = [ROOT / "Makefile", *(ROOT / "rules").glob("*.mk")]
+    rules = [ROOT / "Makefile", *(ROOT / "make").glob("*.mk")]
     found = set()
     for line in "\n".join(p.read_text() for p in rules).splitlines():
         if match := re.match(r"([A-Za-z][A-Za-z0-9 _/%-]*):(?!=)", line):
             found |= set(match[1].split())
     return found
+
+
+def workflow_programs():
+    """What `python rules` knows by name."""
+    return runpy.run_path(str(ROOT / "rules/__main__.py"))["PROGRAMS"]
 
 
 @cache
@@ -148,6 +154,8 @@ def wrong(words):
         )
         if whole and not (ROOT / script).exists():
             yield f"{script}: there is no such file"
+        if script == "rules" and not set(rest[1:2]) <= set(workflow_programs()):
+            yield f"rules {rest[1]}: no such program"
 
 
 def wrong_in(text):
@@ -167,6 +175,7 @@ def test_commands_that_are_not_there_are_seen(run):
     detrend --odrer 2 - - | zscore --method psc - -
     X=1 snakemake -j8 --no-such-option --config root=/x -- --after
     python3 rules/none.py
+    python rules none --help
 
 Say `make demonstration`.
 """
@@ -176,5 +185,6 @@ Say `make demonstration`.
         "detrend --odrer",
         "snakemake --no-such-option",
         "rules/none.py",
+        "rules none",
         "make demonstration",
     ]

@@ -74,7 +74,7 @@ def test_verify_names_what_is_damaged(flow):
 
 def verified(cache):
     """(status, what was said, {file: word of the list})"""
-    command = [sys.executable, ROOT / "rules/verify.py", cache, "--boldinfo", BIN / "boldinfo", "--jobs", "2"]
+    command = [sys.executable, ROOT / "rules", "verify", cache, "--boldinfo", BIN / "boldinfo", "--jobs", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stderr, {line[14:]: line[:14].strip() for line in done.stdout.splitlines()}
 

@@ -15,15 +15,13 @@ import makebids
 import pytest
 from conftest import PATIENCE, ROOT, last_line
 
-sys.path.insert(0, str(ROOT / "rules"))
-
 pytest.importorskip("boto3", reason="boto3 is not installed; make .venv/ready installs it")
 pytest.importorskip("moto", reason="moto is not installed; make .venv/ready installs it")
 
-import fetch
-import transfer
-from remote import Bucket, Object, Trouble
 from s3server import KEYS, also, call, cut, flip, headers, replace, serving, slow, stall, status
+
+from fetch import program, transfer
+from fetch.bucket import Bucket, Object, Trouble
 
 NUMBERS = count()
 SERIES = "nsddata_timeseries/ppdata/subj01/func1pt8mm"
@@ -278,10 +276,10 @@ def call_fetch(tmp_path, capsys):
         capsys.readouterr()
         s3.log.clear()
         if fails is None:
-            assert fetch.work(fetch.parse(["--configfile", str(path), *options])) == 0
+            assert program.work(program.parse(["--configfile", str(path), *options])) == 0
         else:
             with pytest.raises(Trouble, match=fails):
-                fetch.work(fetch.parse(["--configfile", str(path), *options]))
+                program.work(program.parse(["--configfile", str(path), *options]))
         return capsys.readouterr()
 
     return run
@@ -549,14 +547,14 @@ def test_a_private_bucket(server, tmp_path, call_fetch, monkeypatch):
 
 
 def test_a_disk_that_is_too_small(dataset, tmp_path, call_fetch, monkeypatch):
-    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda path: type("", (), {"free": 1000})())
+    monkeypatch.setattr(program.shutil, "disk_usage", lambda path: type("", (), {"free": 1000})())
     call_fetch(dataset, fails="are to be fetched and 1.0 kB are free; make room", **SMALL)
     assert not [name for name in tree_files(tmp_path / "got") if name.endswith(".gz")]
 
 
 def test_two_at_a_time(dataset, tmp_path, call_fetch):
     (tmp_path / "got").mkdir()
-    lock = fetch.alone(str(tmp_path / "got"))
+    lock = program.alone(str(tmp_path / "got"))
     call_fetch(dataset, fails="another fetch is at work there", **SMALL)
     os.close(lock)
     call_fetch(dataset, **SMALL)
@@ -578,7 +576,7 @@ def extras(*names):
 def command(dataset, tmp_path):
     config = {"root": str(tmp_path / "got"), **SMALL, "remote": remote(dataset, "some/where")}
     (tmp_path / "config.yaml").write_text(json.dumps(config))
-    return [sys.executable, str(ROOT / "rules/fetch.py")]
+    return [sys.executable, str(ROOT / "rules"), "fetch"]
 
 
 def test_the_program(dataset, command, tmp_path):
@@ -638,7 +636,7 @@ def piped(s3):
     def piped(name=NAME, stdout=subprocess.PIPE):
         settings = json.dumps({**DEFAULTS, **remote(s3)})
         words = ["--stdout", f"s3://{s3.bucket}/{name}", "--settings", settings]
-        command = [sys.executable, str(ROOT / "rules/fetch.py"), *words]
+        command = [sys.executable, str(ROOT / "rules"), "fetch", *words]
         done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, check=False)
         return done.returncode, done.stdout, done.stderr.decode()
 
@@ -675,7 +673,7 @@ def test_stdout_ends_with_its_reader(s3, bucket):
     s3.faults(NAME, stall(30))
     settings = json.dumps({**DEFAULTS, **remote(s3, timeout=60)})
     words = ["--stdout", f"s3://{s3.bucket}/{NAME}", "--settings", settings]
-    child = subprocess.Popen([sys.executable, str(ROOT / "rules/fetch.py"), *words], stdout=subprocess.PIPE)
+    child = subprocess.Popen([sys.executable, str(ROOT / "rules"), "fetch", *words], stdout=subprocess.PIPE)
     child.stdout.read(10)
     child.stdout.close()
     assert child.wait(5 * PATIENCE) in (141, 1, -signal.SIGPIPE)

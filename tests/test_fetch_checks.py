@@ -5,18 +5,15 @@ import gzip
 import hashlib
 import os
 import random
-import sys
 import zlib
 
 import pytest
 import yaml
 from conftest import ROOT
 
-sys.path.insert(0, str(ROOT / "rules"))
-
-from checks import Damaged, Digest, Gzip
-from names import Disk, Either, Tree
-from patterns import Pattern
+from dataset.files import Disk, Either, Tree
+from dataset.patterns import Pattern
+from fetch.checks import Damaged, Digest, Gzip
 
 TEXT = random.Random(1).randbytes(5000) + b"boldmill" * 3000
 PACKED = gzip.compress(TEXT, mtime=0)

@@ -14,8 +14,6 @@ import pytest
 from conftest import ROOT
 from flow import Flow
 
-sys.path.insert(0, str(ROOT / "rules"))
-
 pytest.importorskip("boto3", reason="boto3 is not installed; make .venv/ready installs it")
 pytest.importorskip("moto", reason="moto is not installed; make .venv/ready installs it")
 pytest.importorskip("snakemake", reason="Snakemake is not installed; make .venv/ready installs it")
@@ -70,7 +68,7 @@ def flow(s3, tmp_path):
 def fetched(flow, **settings):
     """The same as flow("fetch"), without Snakemake in front."""
     flow.config["remote"] |= settings
-    command = [sys.executable, str(ROOT / "rules/fetch.py"), "--settings", "-", "--quiet"]
+    command = [sys.executable, str(ROOT / "rules"), "fetch", "--settings", "-", "--quiet"]
     done = subprocess.run(command, input=json.dumps(flow.config), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -15,10 +15,7 @@ import pytest
 from conftest import PROGRAMS, ROOT, bold, write_nifti
 from oracle import make_run, row_dtype, rows_of_design, write_stream
 
-sys.path.insert(0, str(ROOT / "rules"))
-
-import summary
-import whole
+from operate import summary, whole
 
 TEXT = (ROOT / "docs/formats.md").read_text()
 SHUFFLE = (ROOT / "docs/shuffle.md").read_text()

@@ -1,17 +1,12 @@
 """The pure functions of the workflow: patterns, numbers, ROIs, command lines."""
 
 import re
-import sys
 
 import pytest
-from conftest import ROOT
 
-sys.path.insert(0, str(ROOT / "rules"))
-
-import command
-import layout
-import settings
-from patterns import Found, Pattern
+from configuration import command, values
+from dataset import layout
+from dataset.patterns import Found, Pattern
 
 RUNS = "ts/subj{subject}/timeseries_session{session}_run{run}.nii.gz"
 PATTERN = "s{session}r{run}.nii"
@@ -34,24 +29,24 @@ def touch(path, text=""):
     ],
 )
 def test_numbers(spec, chosen):
-    assert settings.numbers("sessions", spec) == chosen
+    assert values.numbers("sessions", spec) == chosen
 
 
 @pytest.mark.parametrize("spec", ["", "a", "1-", "-1", "3-1", "1,,2", "1.5", [None], "²"])
 def test_numbers_that_are_none(spec):
     with pytest.raises(ValueError, match="sessions"):
-        settings.numbers("sessions", spec)
+        values.numbers("sessions", spec)
 
 
 @pytest.mark.parametrize("chosen, text", [([], ""), ([4], "4"), ([1, 2, 3, 5, 7, 8], "1-3,5,7-8")])
 def test_ranges(chosen, text):
-    assert settings.ranges(chosen) == text
+    assert values.ranges(chosen) == text
 
 
 def test_subjects_are_matched_by_number_or_name():
-    assert settings.labels_wanted("all", ["01", "02"]) == ["01", "02"]
-    assert settings.labels_wanted([2, "01", 9], ["01", "02"]) == ["02", "01", "9"]
-    assert settings.labels_wanted("pilot", ["01", "pilot"]) == ["pilot"]
+    assert values.labels_wanted("all", ["01", "02"]) == ["01", "02"]
+    assert values.labels_wanted([2, "01", 9], ["01", "02"]) == ["02", "01", "9"]
+    assert values.labels_wanted("pilot", ["01", "pilot"]) == ["pilot"]
 
 
 def test_text_from_the_command_line_gets_its_type():
@@ -71,7 +66,7 @@ def test_text_from_the_command_line_gets_its_type():
     }
     given = {"offset": "5.3", "mask": "null", "parts": {14: "0.5"}, "name": "1", "unknown": "1"}
     given |= {"number": "3", "names": ["1", "null"]}
-    assert settings.typed(given, schema) == {
+    assert values.typed(given, schema) == {
         "number": 3,
         "names": ["1", "null"],
         "offset": 5.3,
@@ -212,11 +207,11 @@ def test_files_of_a_session(label, there):
 
 def test_sessions_by_name():
     known = {"retest": 1, "test": 2, "03": 3}
-    assert settings.chosen("sessions", "all", known) is None
-    assert settings.chosen("sessions", "test, 3", known) == [2, 3]
-    assert settings.chosen("sessions", ["retest", "2-3"], known) == [1, 2, 3]
+    assert values.chosen("sessions", "all", known) is None
+    assert values.chosen("sessions", "test, 3", known) == [2, 3]
+    assert values.chosen("sessions", ["retest", "2-3"], known) == [1, 2, 3]
     with pytest.raises(ValueError, match="tset"):
-        settings.chosen("sessions", "tset", known)
+        values.chosen("sessions", "tset", known)
 
 
 # Runs

@@ -2,20 +2,15 @@
 
 import json
 import re
-import sys
 import textwrap
 
 import pytest
 import yaml
 from conftest import ROOT
 
-sys.path.insert(0, str(ROOT / "rules"))
-
-import bids
-import presets
-import rois
-import stages
-from patterns import Pattern
+from configuration import presets, stages
+from dataset import bids, rois
+from dataset.patterns import Pattern
 
 BUILTIN = ROOT / "config/presets"
 NAMES = sorted(path.stem for path in BUILTIN.glob("*.yaml"))

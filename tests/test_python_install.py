@@ -59,7 +59,7 @@ def test_wheel(run, tmp_path):
         "workflow/Snakefile",
         "workflow/config/schema.yaml",
         "workflow/config/presets/nsd.yaml",
-        "workflow/rules/layout.py",
+        "workflow/rules/dataset/layout.py",
     ):
         assert f"boldmill/{wanted}" in names
     assert not [n for n in names if "test" in n or n.endswith((".c", ".h", ".pyc"))]

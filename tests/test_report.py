@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import time
 import zlib
 from html.parser import HTMLParser
@@ -15,16 +14,11 @@ from html.parser import HTMLParser
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import PATIENCE, ROOT
+from conftest import PATIENCE
 from flow import ENV, Flow
 
-sys.path.insert(0, str(ROOT / "rules"))
-
-import costs
-import motion
-import pictures
-import progress
-import summary
+from operate import costs, progress, summary
+from report import motion, pictures
 
 pytest.importorskip("snakemake", reason="Snakemake is not installed; make .venv/ready installs it")
 

@@ -1,4 +1,4 @@
-"""rules/tidy.py removes what killed programs left, and nothing else."""
+"""`rules tidy` removes what killed programs left, and nothing else."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ ENDED = 2**22 + 17  # above the largest process number
 
 
 def tidy(folder, *options, status=0):
-    command = [sys.executable, str(ROOT / "rules/tidy.py"), *options, *([str(folder)] if folder else [])]
+    command = [sys.executable, str(ROOT / "rules"), "tidy", *options, *([str(folder)] if folder else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -151,7 +151,7 @@ def test_other_users_and_folders_that_cannot_be_read(tmp_path):
     name = put(tmp_path / f".a.h5.{ENDED}-0123456789abcdef.tmp")
     os.chown(name, 4711, 4711)
     assert "it is another user's" in tidy(tmp_path) and name.exists()
-    done = subprocess.run([sys.executable, ROOT / "rules/tidy.py", tmp_path / "none"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, ROOT / "rules", "tidy", tmp_path / "none"], capture_output=True, text=True)
     assert done.returncode == 1 and "no such folder" in done.stderr
 
 
@@ -164,7 +164,7 @@ def test_the_configured_cache(tmp_path):
             (tmp_path / "config.yaml").unlink()
         name = put(tmp_path / cache / f"subj01/.a.h5.{ENDED}-0123456789abcdef.tmp")
         done = subprocess.run(
-            [sys.executable, ROOT / "rules/tidy.py"], capture_output=True, text=True, cwd=tmp_path, check=True
+            [sys.executable, ROOT / "rules", "tidy"], capture_output=True, text=True, cwd=tmp_path, check=True
         )
         assert "1 files removed" in done.stdout and not name.exists()
 

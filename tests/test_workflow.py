@@ -17,9 +17,7 @@ import yaml
 from conftest import BIN, PATIENCE, ROOT
 from flow import ENV, Flow
 
-sys.path.insert(0, str(ROOT / "rules"))
-
-import presets
+from configuration import presets
 
 pytest.importorskip("snakemake", reason="Snakemake is not installed; make .venv/ready installs it")
 

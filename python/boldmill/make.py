@@ -20,7 +20,7 @@ from . import installed
 from .arrays import Arrays
 from .errors import DataError, MissingError, UsageError, WorkflowError
 
-VOLUME = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".npy")  # as rules/layout.py has it
+VOLUME = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".npy")  # as rules/dataset/layout.py has it
 # What is shown of all that Snakemake says: jobs by their outputs, how far it is, and the warnings of our own rules.
 OUTPUT = re.compile(r"    output: ([^,]+)")
 SHOWN = re.compile(r"boldmill: |left out: |subject \S+, session \S+: ")

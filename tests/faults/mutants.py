@@ -89,6 +89,7 @@ PARTS = (
     "config.yaml",
     "config",
     "envs",
+    "make",
     "rules",
     "lib",
     "bin-src",

@@ -1,7 +1,7 @@
 /* Files in memory, under names that no disk has: what a fuzzer makes is read without touching a disk.
  *
  * The linker sends open, fstat, lseek, read, close, posix_fadvise and access through memfile.c (--wrap,
- * rules/fuzz.mk), which answers for files whose names begin with MEMFILE and passes on everything else. Only access
+ * make/fuzz.mk), which answers for files whose names begin with MEMFILE and passes on everything else. Only access
  * does not: other names than these, and those with a blank, do not exist for it, so that what a fuzzer makes up is
  * never looked for on the disk.
  */

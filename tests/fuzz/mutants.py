@@ -50,7 +50,7 @@ MUTANTS = [
         "else if (pattern[at] == '*')",
     ),
 ]
-PARTS = ("Makefile", "rules", "lib", "bin-src", "tests", "build/fuzz-clang")
+PARTS = ("Makefile", "make", "rules", "lib", "bin-src", "tests", "build/fuzz-clang")
 
 
 def copy(folder):

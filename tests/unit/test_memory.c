@@ -1,5 +1,5 @@
 /* Each allocation of a call fails once, in a call of its own, and then all from there on. The call must say so, leave
- * no file behind and (under the address sanitizer) lose nothing. The linker leads allocations here: rules/check.mk.
+ * no file behind and (under the address sanitizer) lose nothing. The linker leads allocations here: make/check.mk.
  */
 #include "core/mem.h"
 #include "image.h"

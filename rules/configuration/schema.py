@@ -3,13 +3,14 @@
 import copy
 import os
 
-import presets
-import settings
 import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-BASE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "config")
+from configuration import presets, values
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # of this project
+BASE = os.path.join(TREE, "config")
 SCHEMA = os.path.join(BASE, "schema.yaml")
 
 
@@ -17,7 +18,7 @@ def complete(given):
     """All settings. Each file is checked by the schema, under its name; what is wrong is a WorkflowError."""
     with open(SCHEMA, encoding="utf-8") as file:
         schema = yaml.safe_load(file)
-    whole = with_preset(settings.typed(given, schema), schema)
+    whole = with_preset(values.typed(given, schema), schema)
     validate(whole, SCHEMA)
     return whole
 

@@ -29,11 +29,11 @@ import tempfile
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
-import transfer
-from checks import Damaged
-from listing import Journal, Live, place
-from names import Disk, Either
-from remote import Bucket, Changed, Object, Stopped, Trouble
+from dataset.files import Disk, Either
+from fetch import transfer
+from fetch.bucket import Bucket, Changed, Object, Stopped, Trouble
+from fetch.checks import Damaged
+from fetch.listing import Journal, Live, place
 
 EXAMPLES = """examples:
   fetch --configfile nsd.yaml --dry-run                 what would be fetched, and how much it is
@@ -194,14 +194,14 @@ def together(work, items, threads, progress=None, stop=None):
 
 class Fetch:
     def __init__(self, config, args):
-        import dataset
+        from dataset.dataset import Dataset
 
         self.config, self.args, self.remote = config, args, config["remote"]
         if not self.remote["url"]:
             raise Trouble("config: remote: url is not given; write e.g. remote: {url: s3://natural-scenes-dataset}")
         self.bucket = Bucket(self.remote)
         self.meter = transfer.Meter(self.remote["bandwidth"] and self.remote["bandwidth"] * 1e6)
-        self.data = dataset.Dataset(config, None, Trouble, say, say)
+        self.data = Dataset(config, None, Trouble, say, say)
         self.root = self.data.root
         self.live, self.journal = Live(self.root, self.bucket), Journal(self.root)
         self.files = Files(self.live, self.journal, args.replace)
@@ -243,7 +243,7 @@ class Fetch:
 
     def plan(self):
         """{path: kind} of what is needed and in the bucket."""
-        import needs
+        from fetch import needs
 
         found = needs.needed(self.data, self.config, lambda s: say(f"subject {s}: asking the bucket what is there"))
         found = dict.fromkeys(self.live.asked, "design") | found
@@ -398,8 +398,9 @@ def expected(path, key):
 
 def given(args):
     """The configuration by the command line, before presets and defaults."""
-    import presets
     import yaml
+
+    from configuration import presets
 
     if args.settings:
         return settings_given(args.settings)
@@ -420,8 +421,9 @@ def given(args):
 
 
 def configured(args):
-    from configuration import complete
     from snakemake.exceptions import WorkflowError
+
+    from configuration.schema import complete
 
     try:
         return complete(given(args))
@@ -481,7 +483,3 @@ def main(argv=None):
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)  # threads that still wait for the network have nothing to put in order
-
-
-if __name__ == "__main__":
-    main()

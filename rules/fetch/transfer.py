@@ -13,8 +13,8 @@ import select
 import threading
 import time
 
-from checks import Damaged, Digest, Gzip, reread
-from remote import Changed, Passing, Patience, Stopped, Trouble
+from fetch.bucket import Changed, Passing, Patience, Stopped, Trouble
+from fetch.checks import Damaged, Digest, Gzip, reread
 
 STEP = 1 << 18
 TIMES = 3  # how often an object is begun anew that keeps changing or comes damaged

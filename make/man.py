@@ -1,4 +1,4 @@
-"""A manual page from a program's help page: `python3 rules/man.py VERSION docs/tools/detrend.md > detrend.1`."""
+"""A manual page from a program's help page: `python3 make/man.py VERSION docs/tools/detrend.md > detrend.1`."""
 
 import re
 import sys

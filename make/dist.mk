@@ -13,9 +13,9 @@ dist: ## Write build/dist/boldmill-VERSION.tar.gz: the committed sources, the sa
 	cd $(BUILD)/dist && sha256sum boldmill-$(VERSION).tar.gz | tee boldmill-$(VERSION).tar.gz.sha256
 
 man: $(MAN)
-$(OUT)/man/%.1: docs/tools/%.md rules/man.py Makefile
+$(OUT)/man/%.1: docs/tools/%.md make/man.py Makefile
 	@mkdir -p $(@D)
-	$(Q)$(PYTHON) rules/man.py $(VERSION) $< > $@
+	$(Q)$(PYTHON) make/man.py $(VERSION) $< > $@
 
 .PHONY: image-check
 image-check: all $(VENV)/ready ## Run the container recipes' steps in a fresh Debian 12 (as root, with debootstrap; minutes)

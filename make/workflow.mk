@@ -9,7 +9,7 @@ workflow: $(TOOLS) ## Make everything that config.yaml asks for (ARGS='...' goes
 	$(SNAKEMAKE)
 
 fetch: $(VENV)/ready ## Download what config.yaml needs from its bucket (ARGS='--dry-run', or see docs/download.md)
-	@$(VPY) rules/fetch.py $(ARGS)
+	@$(VPY) rules fetch $(ARGS)
 
 verify: $(TOOLS) ## Read everything in the cache and compare all checksums
 	$(SNAKEMAKE) -- verify

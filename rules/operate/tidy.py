@@ -1,4 +1,4 @@
-"""Removes what killed programs have left: `make tidy`, or `python3 rules/tidy.py [OPTIONS] FOLDER...`.
+"""Removes what killed programs have left: `make tidy`, or `python rules tidy [OPTIONS] FOLDER...`.
 
 A program that is killed (SIGKILL, power, a node that goes down) leaves its temporary `.NAME.PID-RANDOM.tmp` beside
 the output; a download that is cut leaves `.NAME.TOKEN.part`, with which it could go on. Such a file is removed if
@@ -36,7 +36,7 @@ def seconds(text):
 
 def programs():
     """The names of our programs: those in bin/, or in the Makefile where nothing is built."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     built = {path.name for path in (root / "bin").glob("*")}
     if not built and (root / "Makefile").exists():
         built = set(re.search(r"^PROGRAMS := (.+)$", (root / "Makefile").read_text(), re.M)[1].split())
@@ -138,20 +138,18 @@ def configured_cache():
     return (yaml.safe_load(path.read_text()) or {}).get("cache", "cache") if path.exists() else "cache"
 
 
-def main():
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(argv=None):
+    args = argparse.ArgumentParser(
+        prog="tidy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     args.add_argument("--dry-run", "-n", action="store_true", help="tell what would be removed, and remove nothing")
     args.add_argument("--age", type=seconds, default="24h", help="how long a file must be untouched [24h]")
     args.add_argument("--gone", action="store_true", help="all programs ran on this machine: see above")
     args.add_argument("folder", nargs="*", help="where to look, with all folders below [cache of config.yaml]")
-    args = args.parse_args()
+    args = args.parse_args(argv)
     tidy = Tidy(args.age, args.gone, args.dry_run)
     for folder in args.folder or [configured_cache()]:
         tidy.folder(folder)
     verb = "would be removed" if args.dry_run else "removed"
     print(f"{tidy.removed} files {verb} ({tidy.bytes} bytes), {tidy.kept} kept, {tidy.failed} errors")
     return int(tidy.failed > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """The pipelines that clean and label runs, as (program, options) pairs. Pure functions of the configuration."""
 
-from settings import listed
+from configuration.values import listed
 
 
 def cleaning(clean, confounds=None, masks=None, dtype=None):

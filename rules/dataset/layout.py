@@ -10,8 +10,8 @@ import re
 from itertools import product
 from typing import NamedTuple
 
-from patterns import Found
-from settings import ranges
+from configuration.values import ranges
+from dataset.patterns import Found
 
 MOST = 32767  # the largest number of a subject, session or run in the metadata rows
 OWN = {"subject", "session", "run", "ext"}  # holes in which runs may differ; all others have one value

@@ -11,7 +11,7 @@ import re
 from itertools import product
 from typing import NamedTuple
 
-from names import Disk
+from dataset.files import Disk
 
 DISK = Disk()
 LABELS = {
@@ -116,7 +116,7 @@ class Pattern(NamedTuple):
             yield re.sub(r"\*\*+", "*", "".join(texts))
 
     def find(self, files=DISK):
-        """What fits the pattern, in the order of names, of the files on the disk or others (names.py). Only the
+        """What fits the pattern, in the order of names, of the files on the disk or others (files.py). Only the
         folders on the way are listed, nothing else of a large dataset."""
         wanted = self.regex()
         paths = sorted({path for shell in self.globs() for path in files.glob(shell)})

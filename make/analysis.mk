@@ -11,7 +11,7 @@ CPPCHECK := cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,style
 
 .PHONY: lint lint-files valgrind coverage coverage-build deps-lint deps-valgrind deps-coverage
 deps-lint:
-	@rules/need.sh clang:clang clang-tidy:clang-tidy cppcheck:cppcheck
+	@make/need.sh clang:clang clang-tidy:clang-tidy cppcheck:cppcheck
 
 lint: deps-lint deps-build ## Run clang-tidy and cppcheck on what has changed
 	@$(MAKE) --no-print-directory CC=clang lint-files
@@ -35,13 +35,13 @@ $(BUILD)/lint/cppcheck.done: $(LINT_C) $(wildcard lib/*/*.h bin-src/*.h) $(wildc
 -include $(TIDY:%=%.d)
 
 deps-valgrind:
-	@rules/need.sh valgrind:valgrind
+	@make/need.sh valgrind:valgrind
 
 valgrind: all unit deps-valgrind $(VENV)/ready ## Run unit tests and programs under valgrind; VALGRIND='--all'
 	@$(VPY) tests/analysis/valgrind.py --jobs $(JOBS) $(VALGRIND)
 
 deps-coverage:
-	@rules/need.sh clang:clang llvm-cov:llvm
+	@make/need.sh clang:clang llvm-cov:llvm
 
 coverage: deps-coverage $(VENV)/ready ## Which lines and branches the tests reach: a table, and build/coverage-clang/html
 	@$(MAKE) --no-print-directory CC=clang VARIANT=coverage coverage-build

@@ -4,7 +4,7 @@ import json
 import os
 import re
 
-from patterns import DISK
+from dataset.patterns import DISK
 
 FMRIPREP_SAMPLED = 0.5  # where fMRIPrep's slice-timing correction puts a volume in its TR, unless told otherwise
 

@@ -2,7 +2,7 @@
 
 import shlex
 
-from settings import listed
+from configuration.values import listed
 
 
 def options(**settings):

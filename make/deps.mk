@@ -10,19 +10,19 @@ VPY        := $(VENV)/bin/python
 deps: deps-build $(VENV)/ready ## Install or list what is missing (Debian packages, .venv)
 
 deps-build:
-	@rules/need.sh $(firstword $(CC)):$(notdir $(firstword $(CC))) pkg-config:pkg-config hdf5.pc:libhdf5-dev zlib.pc:zlib1g-dev jansson.pc:libjansson-dev \
+	@make/need.sh $(firstword $(CC)):$(notdir $(firstword $(CC))) pkg-config:pkg-config hdf5.pc:libhdf5-dev zlib.pc:zlib1g-dev jansson.pc:libjansson-dev \
 	  $(if $(filter no,$(ISAL)),,optional:libisal.pc:libisal-dev)
 
 # A real Slurm for tests (tests/slurmcluster.py). Where it cannot be had they are skipped; of the database, accounting alone.
 .PHONY: deps-slurm
 deps-slurm: ## Install Slurm for the tests of profiles/slurm
-	@PATH="$$PATH:/usr/sbin" rules/need.sh optional:munged:munge optional:slurmctld:slurmctld optional:slurmd:slurmd \
+	@PATH="$$PATH:/usr/sbin" make/need.sh optional:munged:munge optional:slurmctld:slurmctld optional:slurmd:slurmd \
 	  optional:sbatch:slurm-client
-	@PATH="$$PATH:/usr/sbin" rules/need.sh optional:slurmdbd:slurmdbd optional:mariadbd:mariadb-server-core \
+	@PATH="$$PATH:/usr/sbin" make/need.sh optional:slurmdbd:slurmdbd optional:mariadbd:mariadb-server-core \
 	  optional:mariadb:mariadb-client-core
 
 deps-python:
-	@rules/need.sh python3:python3 venv:python3-venv
+	@make/need.sh python3:python3 venv:python3-venv
 
 $(VENV)/ready: requirements.txt | deps-python
 	$(PYTHON) -m venv $(VENV)
@@ -32,12 +32,12 @@ $(VENV)/ready: requirements.txt | deps-python
 # A file system with quotas for a test; without it that test is skipped, as it is for those who may not mount.
 .PHONY: deps-quota
 deps-quota:
-	@[ "$$(id -u)" != 0 ] || PATH="$$PATH:/usr/sbin" rules/need.sh optional:mkfs.btrfs:btrfs-progs
+	@[ "$$(id -u)" != 0 ] || PATH="$$PATH:/usr/sbin" make/need.sh optional:mkfs.btrfs:btrfs-progs
 
 # A browser looks at the report in a test; without it that test is skipped.
 .PHONY: deps-browser
 deps-browser:
-	@rules/need.sh optional:chromium:chromium
+	@make/need.sh optional:chromium:chromium
 
 # torch is large: only what trains, and its tests, need it.
 $(VENV)/train-ready: requirements-train.txt $(VENV)/ready

@@ -1,18 +1,14 @@
 """What a configuration means for a dataset: subjects, sessions, runs, and the files that belong to them.
 
 One class, without Snakemake, so that the workflow asks it about the files on the disk and the download about those in
-a bucket. Which files there are it learns from a `files` object (names.py).
+a bucket. Which files there are it learns from a `files` object (files.py).
 """
 
 import os
 from functools import wraps
 
-import bids
-import layout
-import patterns
-import rois
-import settings
-import stages
+from configuration import stages, values
+from dataset import bids, layout, patterns, rois
 
 PATTERNS = ("runs", "designs", "confounds", "sample_masks", "sidecars", "mask", "rois", "stats", "tables")
 WHAT = {"confounds": "the table of confounds", "sample_masks": "the sample mask", "mask": "the brain mask"}
@@ -60,7 +56,7 @@ class Dataset:
         parsed = [
             self.checked(patterns.Pattern.parse, text)
             for name in PATTERNS
-            for text in settings.listed(self.layout[name])
+            for text in values.listed(self.layout[name])
         ]
         if wrong := layout.unknown_entities(self.layout["entities"], parsed, self.config["rois"]):
             raise self.wrong("config: " + "\n".join(wrong))
@@ -70,7 +66,7 @@ class Dataset:
     @remembered
     def patterns_of(self, name, subject=None):
         """The patterns of a key of the layout with the root in front."""
-        return self.patterns_in(tuple(settings.listed(self.layout[name])), subject)
+        return self.patterns_in(tuple(values.listed(self.layout[name])), subject)
 
     @remembered
     def patterns_in(self, texts, subject=None):
@@ -108,7 +104,7 @@ class Dataset:
         if not found:
             here = f"(now root: {self.root})"
             raise self.wrong(f"{self.patterns_of('runs')[0]}: no run is there; correct root or layout {here}")
-        return settings.labels_wanted(self.config["subjects"], found)
+        return values.labels_wanted(self.config["subjects"], found)
 
     @remembered
     def scans(self, subject):
@@ -162,7 +158,7 @@ class Dataset:
         """The numbers that `sessions` or `runs` names, or None for all."""
         known = self.session_numbers(subject) if subject else {}
         labels = {label: n for label, n in known.items() if label}
-        return self.checked(settings.chosen, key, self.config[key], labels)
+        return self.checked(values.chosen, key, self.config[key], labels)
 
     @remembered
     def sessions(self, subject):
@@ -193,7 +189,7 @@ class Dataset:
         """As `companions`, with the numbers of the runs where designs are numbered in a way of their own."""
         found = self.companions("designs", subject, session)
         spec = self.layout["design_runs"]
-        runs = self.checked(settings.numbers, "layout: design_runs", spec) if spec else None
+        runs = self.checked(values.numbers, "layout: design_runs", spec) if spec else None
         return (found[0], self.checked(layout.in_order, found[1], runs)) if found and runs else found
 
     def design_length(self, path):
@@ -330,8 +326,8 @@ class Dataset:
     @remembered
     def entities(self, subject):
         """What the patterns of volumes are filled with: the entities of the subject's runs."""
-        values = {name: labels.copy().pop() for name, labels in layout.entity_values(self.scans(subject)).items()}
-        return {**self.constants, **values, "subject": subject}
+        shared = {name: labels.copy().pop() for name, labels in layout.entity_values(self.scans(subject)).items()}
+        return {**self.constants, **shared, "subject": subject}
 
     def volume_patterns(self, name, subject):
         labels = self.entities(subject)

@@ -1,6 +1,6 @@
 """Which files of a dataset a configuration needs: those that the workflow would read, and what is asked for."""
 
-from patterns import Pattern
+from dataset.patterns import Pattern
 
 READ_ROIS = {"arrays", "shuffle", "split"}
 

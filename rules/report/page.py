@@ -7,12 +7,11 @@ Nothing in the page depends on time, host or order of work: same inputs, same by
 import json
 import os
 
-import motion
 import numpy as np
-import pictures
-import summary
-import whole
-from markup import chart, image, row, scale, table, tag, text
+
+from operate import summary, whole
+from report import motion, pictures
+from report.markup import chart, image, row, scale, table, tag, text
 
 
 def many(n, what):
@@ -288,7 +287,7 @@ def sections_of(sessions, facts, settings, made):
 
 def head(title):
     with open(
-        os.path.join(os.path.dirname(os.path.abspath(pictures.__file__)), "report.css"), encoding="utf-8"
+        os.path.join(os.path.dirname(os.path.abspath(pictures.__file__)), "style.css"), encoding="utf-8"
     ) as file:
         style = file.read()
     start = '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'

@@ -13,7 +13,7 @@ $(OUT)/tests/unit/test_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap
 unit: $(UNIT_BIN) ## Build the unit tests
 
 deps-check: $(VENV)/train-ready deps-slurm deps-browser deps-quota
-	@rules/need.sh clang:clang clang-tidy:clang-tidy cppcheck:cppcheck valgrind:valgrind
+	@make/need.sh clang:clang clang-tidy:clang-tidy cppcheck:cppcheck valgrind:valgrind
 
 check: deps-check deps-sharedfs ## Run all tests: style, gcc, clang, zlib-only and sanitizer builds, programs, oracles, workflow
 	@$(VPY) tests/run.py --jobs $(JOBS) $(CHECK)

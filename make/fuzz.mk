@@ -26,7 +26,7 @@ fuzz-mutants: deps-check ## Take checks out of the readers: do the fuzzers see i
 	@$(VPY) tests/fuzz/mutants.py $(FUZZ)
 
 $(MSAN_LIBS)/ready: tests/fuzz/msanlibs.sh
-	@rules/need.sh dpkg-source:dpkg-dev
+	@make/need.sh dpkg-source:dpkg-dev
 	tests/fuzz/msanlibs.sh $(MSAN_LIBS)
 	@touch $@
 

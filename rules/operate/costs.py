@@ -8,8 +8,8 @@ import json
 import os
 import subprocess
 
-from progress import duration
-from summary import number, size
+from operate.progress import duration
+from operate.summary import number, size
 
 # Core seconds for each GB of input as it lies on the disk (1e9 bytes): bench/costs.py.
 PACK_GZ = 7.8  # of gzipped runs: inflating, packing, deflating

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from patterns import DISK, Pattern
-from settings import listed
+from configuration.values import listed
+from dataset.patterns import DISK, Pattern
 
 VOLUME = (".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz", ".npy")
 CONDITION = re.compile(r"(.*?\S)\s+(=|!=|>=|<=|>|<)\s+(\S.*)")

@@ -1,6 +1,6 @@
 """Reads all that stands in a cache and compares its checksums; what the rule `verify` runs:
 
-    python rules/verify.py CACHE --boldinfo bin/boldinfo --jobs 8
+    python rules verify CACHE --boldinfo bin/boldinfo --jobs 8
 
 Every file ends up in one of four lists:
 
@@ -138,12 +138,12 @@ class Verify:
         print(counts, file=sys.stderr)
 
 
-def main():
-    args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(argv=None):
+    args = argparse.ArgumentParser(prog="verify", description=__doc__.splitlines()[0])
     args.add_argument("cache", type=Path)
     args.add_argument("--boldinfo", default="boldinfo")
     args.add_argument("--jobs", type=int, default=os.cpu_count())
-    args = args.parse_args()
+    args = args.parse_args(argv)
     verify = Verify(args.cache, args.boldinfo)
     if not args.cache.is_dir():
         print(f"{args.cache}: there is no such folder, so nothing to verify; name the cache", file=sys.stderr)
@@ -151,7 +151,3 @@ def main():
     verify.all(args.jobs)
     verify.tell()
     return int(bool(verify.bad))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,7 +4,7 @@ SLOWFS := $(BUILD)/sharedfs/slowfs
 
 .PHONY: deps-sharedfs slowfs metadata-count tidy
 deps-sharedfs:
-	@rules/need.sh optional:fuse3.pc:libfuse3-dev optional:fusermount3:fuse3 optional:strace:strace
+	@make/need.sh optional:fuse3.pc:libfuse3-dev optional:fusermount3:fuse3 optional:strace:strace
 
 slowfs: $(SLOWFS) ## Build the file system of the tests: slow, coarse times, no locks (needs libfuse3-dev)
 $(SLOWFS): tests/sharedfs/slowfs.c $(OUT)/flags
@@ -16,4 +16,4 @@ metadata-count: all deps-sharedfs $(VENV)/ready ## Count the calls that a file s
 	$(VPY) bench/metadata.py --bin $(BIN) $(METADATA)
 
 tidy: $(VENV)/ready ## Remove what killed programs left in the cache; TIDY='--dry-run', TIDY='--age 1h FOLDER...'
-	@$(VPY) rules/tidy.py $(TIDY)
+	@$(VPY) rules tidy $(TIDY)

@@ -8,9 +8,9 @@ fetched and checked) and the lock of the fetch that is at work.
 import json
 import os
 
-import whole
-from names import Tree
-from remote import Object
+from dataset.files import Tree
+from fetch.bucket import Object
+from operate import whole
 
 FOLDER = ".fetch"
 

@@ -10,7 +10,7 @@ import subprocess
 import zlib
 from collections import Counter
 
-from progress import duration
+from operate.progress import duration
 
 KINDS = {"series": "sessions", "arrays": "arrays"}
 # Counts that people should look at, in words. Of two programs that count the same voxels the larger count is told.

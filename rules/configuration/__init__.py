@@ -1,0 +1,1 @@
+"""Settings: checked, completed from presets and defaults, and as command lines of the programs."""

@@ -1,0 +1,1 @@
+"""Downloads from a bucket what a configuration needs: `python rules fetch`."""

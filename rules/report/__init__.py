@@ -1,0 +1,1 @@
+"""The report of a subject: measurements drawn into one HTML page."""
