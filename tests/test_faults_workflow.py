@@ -126,6 +126,17 @@ def test_verify_knows_every_file(flow, tmp_path):
     assert verified(cache)[0] == 1 and "session_01.h5: is empty" in verified(cache)[1]
 
 
+def test_verify_knows_what_was_measured(flow, tmp_path):
+    flow("cache/subj01/session_01.h5")
+    here, packed = tmp_path / "measured", flow.path("cache/subj01/session_01.h5")
+    here.mkdir()
+    subprocess.run([BIN / "boldqc", "--quiet", packed, here / "session_01.json"], check=True)
+    parts = ["session_01.carpet.npy", "session_01.maps.npy"]
+    assert verified(here)[::2] == (0, dict.fromkeys(["session_01.json", *parts], "good"))
+    (here / "session_01.json").unlink()
+    assert verified(here)[::2] == (1, dict.fromkeys(parts, "BAD"))
+
+
 # The disk, and inputs that are replaced
 
 

@@ -1,8 +1,8 @@
 """Flips single bits and cuts files short, and looks at who notices: `make damage`.
 
 Small inputs and artifacts of every kind: gzipped runs, masks, tables and streams, tile streams, series files (plain
-and deflated), ROI arrays and their description, shuffled indices, what boldqc measured. Each damaged copy goes through the program that is
-to find the damage, arrays through the Python package as well:
+and deflated), ROI arrays and their description, shuffled indices, what boldqc measured. Each damaged copy goes
+through the program that is to find the damage, arrays through the Python package as well:
 
   - a status other than 0 is right;
   - status 0 is right only if everything that a user gets from the file is as before (gzip headers hold a time and a

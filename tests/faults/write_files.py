@@ -1,4 +1,4 @@
-"""Writes what the workflow, `fetch` and the package write by Python, for the campaigns: python write_files.py ARRAYS OUT
+"""Writes what the workflow, `fetch` and the package write by Python: python write_files.py ARRAYS OUT
 
 OUT gets a summary and a page, a file from a bucket (a stand-in, which cuts the connection once) with its listing and
 journal, and a copy of arrays. An error is one line "python: ..." and status 1.
@@ -19,6 +19,7 @@ sys.path[:0] = [str(HERE), *(str(HERE.parents[1] / name) for name in ("python", 
 import boldmill  # noqa: E402
 import server  # noqa: E402
 from boldmill.copies import copy_arrays  # noqa: E402
+
 from fetch import listing, transfer  # noqa: E402
 from fetch.bucket import Object, Trouble  # noqa: E402
 from operate import summary, whole  # noqa: E402
