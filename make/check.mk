@@ -12,7 +12,7 @@ $(OUT)/tests/unit/test_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap
 .PHONY: unit check check-quick deps-check style format
 unit: $(UNIT_BIN) ## Build the unit tests
 
-deps-check: $(VENV)/train-ready deps-slurm deps-browser
+deps-check: $(VENV)/train-ready deps-slurm deps-browser deps-quota
 	@make/need.sh clang:clang clang-tidy:clang-tidy cppcheck:cppcheck valgrind:valgrind
 
 check: deps-check deps-sharedfs ## Run all tests: style, gcc, clang, zlib-only and sanitizer builds, programs, oracles, workflow

@@ -248,7 +248,7 @@ void bm_commit_flush_hint(struct bm_commit *c)
 #endif
 }
 
-static int sync_directory(const char *path, struct bm_error *err)
+int bm_commit_sync_folder(const char *path, struct bm_error *err)
 {
     const char *slash = strrchr(path, '/');
     char *dir = slash ? bm_format(err, "%.*s", (int)(slash - path + 1), path) : bm_strdup(".", err);
@@ -348,7 +348,7 @@ static int publish(struct bm_commit *c, struct bm_error *err)
         return bm_fail_errno(err, c->name, "cannot be put in place");
     atomic_store(&open_temps[c->slot], NULL);
     c->slot = -1;
-    return sync_directory(c->path, err);
+    return bm_commit_sync_folder(c->path, err);
 }
 
 int bm_commit_done(struct bm_commit *c, struct bm_error *err)

@@ -46,5 +46,8 @@ void bm_commit_flush_hint(struct bm_commit *c);
 int bm_commit_done(struct bm_commit *c, struct bm_error *err) BM_MUST_USE; /* frees c on success and on failure */
 void bm_commit_drop(struct bm_commit *c);                                  /* NULL is fine */
 void bm_commit_remove_all(void);                                           /* async-signal-safe */
+/* fsync of the folder in which path stands, for what was made there by other ways, such as folders. No error where it
+ * cannot be opened for reading or the file system cannot do it. */
+int bm_commit_sync_folder(const char *path, struct bm_error *err) BM_MUST_USE;
 
 #endif

@@ -19,19 +19,39 @@
 
 /* ---- Paths ---- */
 
-/* Makes the folders above path. */
+/* Makes a folder and those above it; each is safe on the disk before anything is put into it. The text changes on the
+ * way, and is as before at the end. */
+static int make_folder(char *path, struct bm_error *err)
+{
+    char *end = strrchr(path, '/');
+    int rc = mkdir(path, 0777);
+
+    if (rc < 0 && errno == ENOENT && end && end > path) {
+        while (end > path + 1 && end[-1] == '/')
+            end--;
+        *end = '\0';
+        rc = make_folder(path, err);
+        *end = '/';
+        if (rc < 0)
+            return -1;
+        rc = mkdir(path, 0777);
+    }
+    if (rc == 0)
+        return bm_commit_sync_folder(path, err);
+    return errno == EEXIST ? 0 : bm_fail_errno(err, path, "cannot make the folder");
+}
+
+/* Makes the folders above path, which has one. */
 static int make_parents(const char *path, struct bm_error *err)
 {
-    char *copy = bm_strdup(path, err);
-    int rc = copy ? 0 : -1;
+    char *folder = bm_strdup(path, err);
+    int rc = -1;
 
-    for (char *p = copy ? copy + 1 : NULL; rc == 0 && (p = strchr(p, '/')); p++) {
-        *p = '\0';
-        if (mkdir(copy, 0777) < 0 && errno != EEXIST)
-            rc = bm_fail_errno(err, copy, "cannot make the folder");
-        *p = '/';
+    if (folder) {
+        *strrchr(folder, '/') = '\0';
+        rc = make_folder(folder, err);
     }
-    free(copy);
+    free(folder);
     return rc;
 }
 
@@ -331,6 +351,21 @@ static int append_stim_header(struct bm_buf *text, struct bm_error *err)
     return append_text(text, "\n", err);
 }
 
+/* ",NUMBER"; where it ends. There are 2 million of them. */
+static char *put_number(char *to, uint32_t n)
+{
+    char digits[10];
+    int k = 0;
+
+    do
+        digits[k++] = (char)('0' + n % 10);
+    while ((n /= 10) != 0);
+    *to++ = ',';
+    while (k)
+        *to++ = digits[--k];
+    return to;
+}
+
 /* Where a picture comes from is made up; all of it follows from its number. */
 static int append_stim_row(struct bm_buf *text, size_t i, unsigned subjects, const int32_t *reps,
                            struct bm_error *err)
@@ -340,13 +375,14 @@ static int append_stim_row(struct bm_buf *text, size_t i, unsigned subjects, con
     size_t n = (size_t)snprintf(line, sizeof line, "%zu,%zu,%s,\"(0, 0, 0.%04u, 0.%04u)\",0.%04u,%zu,False,%s,%s", i,
                                 100000 + 6 * i, i % 16 ? "train2017" : "val2017", crop, crop, crop / 2, i,
                                 i % 50 ? "False" : "True", subjects == 0xff ? "True" : "False");
+    char *end = line + n;
 
     for (int s = 0; s < SUBJECTS; s++)
-        n += (size_t)snprintf(line + n, sizeof line - n, ",%u", subjects >> s & 1);
+        end = put_number(end, subjects >> s & 1);
     for (int k = 0; k < SUBJECTS * SHOWINGS; k++)
-        n += (size_t)snprintf(line + n, sizeof line - n, ",%d", (int)reps[k]);
-    (void)snprintf(line + n, sizeof line - n, "\n");
-    return append_text(text, line, err);
+        end = put_number(end, (uint32_t)reps[k]);
+    *end++ = '\n';
+    return bm_buf_append(text, line, (size_t)(end - line), err);
 }
 
 int bm_nsd_put_stim_info(const struct bm_nsd_tree *tree, size_t n, const unsigned char *subjects, const int32_t *reps,

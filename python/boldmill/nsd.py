@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -27,7 +26,8 @@ import torch
 import torch.utils.data
 from numpy.typing import NDArray
 
-from .arrays import Arrays, sealed
+from .arrays import Arrays
+from .copies import copy_arrays, whole
 from .errors import KindError, MissingError, RangeError, UsageError
 from .images import GREY, Images
 from .make import VOLUME, alone, grid_of, make
@@ -116,7 +116,7 @@ class NsdSaeDataConfig:
             with alone(self.cache_dir):
                 if not self._is_made(stem, stamp):
                     self._make(region, name, stamp, num_workers)
-        arrays = _local_copy(Arrays(stem), local_file) if local_file else Arrays(stem)
+        arrays = copy_arrays(Arrays(stem), local_file) if local_file else Arrays(stem)
         return NSDDataset(arrays, Images(self.nsddata_path).path, return_fmri_only)
 
     build = load_roi_NSDDataset  # the name in older versions
@@ -214,10 +214,8 @@ class _Region:
         folder.mkdir(exist_ok=True)
         path = folder / f"{self.name}-{self.digest[:16]}.npy"
         if not path.exists():
-            part = path.with_suffix(".part")
-            with open(part, "wb") as f:
+            with whole(path) as f:
                 np.save(f, self.mask)
-            part.rename(path)
         return path
 
 
@@ -248,27 +246,6 @@ def _whole(name: str, value: Any, low: int, high: int) -> int:
     if number != int(number):
         raise UsageError(f"{name}: is {value!r}; give a whole number")
     return int(number)
-
-
-def _local_copy(arrays: Arrays, folder: str | os.PathLike[str]) -> Arrays:
-    """The same arrays in another folder, copied there unless they are there already."""
-    stem = Path(folder).absolute() / f"{Path(arrays.name).parent.name}-{Path(arrays.name).name}"
-    parts = {which: f"{stem}.{which}.npy" for which in ("fmri", "meta")}
-    renamed = {which: arrays.info[which] | {"file": os.path.basename(path)} for which, path in parts.items()}
-    wanted, description = sealed(arrays.info | renamed), Path(f"{stem}.json")
-
-    def is_there() -> bool:
-        return all(map(os.path.exists, (*parts.values(), description))) and description.read_bytes() == wanted
-
-    if not is_there():
-        with alone(stem.parent):
-            if not is_there():
-                for which, path in parts.items():
-                    shutil.copyfile(arrays.path(which), f"{path}.part")
-                    os.replace(f"{path}.part", path)
-                Path(f"{description}.part").write_bytes(wanted)
-                os.replace(f"{description}.part", description)
-    return Arrays(stem)
 
 
 class _Points(TimePoints):

@@ -19,7 +19,9 @@ tests/faults/shim.c does the failing. --most N takes N places of each kind, spre
 
 import argparse
 import collections
+import contextlib
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -31,9 +33,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 import nibabel as nib  # noqa: E402
 import numpy as np  # noqa: E402
+from server import Server  # noqa: E402
 
 ERRORS = {
     "open": ["EIO", "EMFILE", "ENOSPC", "EINTR"],
@@ -67,6 +70,7 @@ class Case:
     command: list
     outputs: dict = field(default_factory=dict)  # name -> bytes, without a fault
     env: dict = field(default_factory=dict)
+    folders: tuple = ()  # below {out}, which are there before
 
 
 def build_shim(folder):
@@ -129,6 +133,7 @@ def cases(folder, program):
         ("nifti2h5", *runs, packed),
         ("hrfshift", *designs, packed, labelled),
         ("concat", labelled, rows),
+        ("boldqc", packed, folder / "quality.json"),
     ):
         subprocess.run([program(name), "--quiet", *map(str, args)], check=True)
     events = [*each_run("--design", folder, "events", "tsv"), "--categories", "face,house"]
@@ -155,24 +160,50 @@ def cases(folder, program):
         ("hrfshift", "--shift", "sinc", "--edges", "drop", *events, stream, "{out}/events.h5"),
         ("applymask", "-j1", "--roi", folder / "roi.nii.gz", packed, "{out}/a.h5"),
         ("applymask", "-j1", *atlas, stream, "{out}/atlas.npys"),
+        ("boldqc", "-j1", packed, "{out}/quality.json"),
+        (
+            "boldqc",
+            "-j1",
+            "--voxels",
+            "5",
+            "--order",
+            "0",
+            labelled,
+            labelled.with_name("packed2.h5"),
+            "{out}/two.json",
+        ),
+        ("boldqc", "-j1", "--voxels", "9999", stream, "{out}/one.json"),
         ("concat", labelled, "{out}/a.fmri.npy"),
         ("concat", labelled, labelled.with_name("packed2.h5"), "{out}/a.h5"),
         ("shuffleidx", "--split", "train=0.5,test=0.5", "--by", "run", folder / "rows.meta.npy", "{out}/a.npy"),
         ("shuffleidx", "--shards", "2", folder / "rows.json", "{out}/b.npy"),
         ("synthnsd", "-j1", "--dims", "6,6,6", "--runs", "1", "--volumes", "12", "--pictures", "2", "{out}/nsd"),
-        ("boldinfo", "--verify", folder / "rows.json", packed, *runs),
+        ("boldinfo", "--verify", folder / "rows.json", folder / "quality.json", packed, *runs),
         ("boldinfo", "--verify", "--values", "--json", stream, pair, *tables, folder / "rows.meta.npy"),
         ("python", HERE / "read_arrays.py", arrays / "rows", "{out}/sums"),
     ]
-    ours = {"FAULT_UNDER": str(arrays), "FAULT_CODE": "_core.so"}  # not what Python itself does
-    return [
-        Case(
-            f"{name} {args[-1].rpartition('/')[2]}" if "{out}" in str(args[-1]) else f"{name} {args[0]} {len(args)}",
-            [name, *map(str, args)],
-            env=ours if name == "python" else {},
-        )
-        for name, *args in found
+    return [named(*words) for words in found] + by_way_of_scratch(folder)
+
+
+def named(name, *args):
+    last = str(args[-1])
+    label = f"{name} {last.rpartition('/')[2]}" if "{out}" in last else f"{name} {args[0]} {len(args)}"
+    case = Case(label, [name, *map(str, args)])
+    if name == "python":  # what is read below the arrays' folder, not what Python itself does
+        case.env = {"FAULT_UNDER": str(Path(args[1]).parent), "FAULT_CODE": "_core.so", "FAULT_LATER": "1"}
+    return case
+
+
+def by_way_of_scratch(folder):
+    """Outputs that are made in another folder first."""
+    runs = sorted(folder.glob("*_bold.nii.gz"))
+    found = [
+        named("nifti2h5", "-j1", *runs, "{out}/scratch.h5"),
+        named("concat", folder / "labelled.h5", "{out}/scratch.fmri.npy"),
     ]
+    for case in found:
+        case.env, case.folders = {"BOLDMILL_SCRATCH": "{out}/away"}, ("away",)
+    return found
 
 
 def second_session(folder, program):
@@ -195,30 +226,35 @@ class Campaign:
     def program(self, name):
         return sys.executable if name == "python" else str(self.bin / name)
 
-    def run(self, case, **fault):
-        """(status, {name: bytes} of what lies in the output folder, messages, counts)"""
-        preload = f"{self.shim}:{CORE}" if case.env else self.shim
-        with tempfile.TemporaryDirectory(dir=self.folder) as out:
-            command = [self.program(case.command[0])] + [word.replace("{out}", out) for word in case.command[1:]]
-            env = os.environ | {f"FAULT_{key.upper()}": str(value) for key, value in fault.items()}
-            counts = Path(out + ".counts")
-            env |= case.env | {"LD_PRELOAD": preload, "FAULT_COUNT": str(counts)}
-            try:
-                done = subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
-                status, said = done.returncode, done.stderr.decode(errors="replace")
-            except subprocess.TimeoutExpired:
-                status, said = "hangs", ""
-            left = {str(path.relative_to(out)): path.read_bytes() for path in Path(out).rglob("*") if path.is_file()}
+    def command(self, case):
+        return [self.program(case.command[0]), *case.command[1:]]
+
+    def env(self, case):
+        preload = f"{self.shim}:{CORE}" if case.command[0] == "python" else self.shim
+        return os.environ | case.env | {"LD_PRELOAD": preload}
+
+    def counted(self, case):
+        """A run without a fault: (status, {name: bytes} of its outputs, messages, {call: times})"""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            out, counts = Path(folder) / "out", Path(folder) / "counts"
+            out.mkdir()
+            for name in case.folders:
+                (out / name).mkdir()
+            command = [word.replace("{out}", str(out)) for word in self.command(case)]
+            env = {key: value.replace("{out}", str(out)) for key, value in self.env(case).items()}
+            env = env | {"FAULT_COUNT": str(counts)}
+            done = subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
+            left = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
             told = dict(line.split() for line in counts.read_text().splitlines()) if counts.exists() else {}
-            counts.unlink(missing_ok=True)
-        return status, left, said, {name: int(n) for name, n in told.items()}
+        return done.returncode, left, done.stderr.decode(errors="replace"), {name: int(n) for name, n in told.items()}
 
     def judge(self, case, fault, status, left, said):
         killed = fault["how"] == "kill"
         wrong = [name for name, data in left.items() if name in case.outputs and data != case.outputs[name]]
         strange = [name for name in left if name not in case.outputs]
         problems = []
-        if status == 0 and fault["call"] in MUST_FAIL and fault["how"] not in PASSING:
+        spared = case.folders and fault["call"] == "finish"  # a file that is done with, as it was copied
+        if status == 0 and fault["call"] in MUST_FAIL and fault["how"] not in PASSING and not spared:
             problems.append("status 0 though the disk failed")
         if wrong:
             problems.append(f"damaged: {wrong}")
@@ -254,19 +290,27 @@ class Campaign:
                 yield {"call": call, "at": at, "how": "kill"}
 
     def test(self, case, pool):
-        status, case.outputs, said, counts = self.run(case)
+        status, case.outputs, said, counts = self.counted(case)
         if status != 0:
             raise SystemExit(f"{case.name}: fails without any fault: {said}")
         if counts.pop("unsynced"):
             self.tally["WRONG"] += 1
             self.bad.append(f"{case.name}: renames what is not synchronised, or leaves a folder so")
-        before, start = sum(self.tally.values()), time.monotonic()
+        before, start, free = sum(self.tally.values()), time.monotonic(), queue.SimpleQueue()
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder, contextlib.ExitStack() as stack:
+            for k in range(self.args.jobs):
+                server = Server(self.command(case), self.env(case), Path(folder) / str(k), case.folders)
+                stack.callback(server.close)
+                free.put(server)
 
-        def one(fault):
-            status, left, said, _ = self.run(case, **fault)
-            self.judge(case, fault, status, left, said)
+            def one(fault):
+                server = free.get()
+                try:
+                    self.judge(case, fault, *server.run(**fault))
+                finally:
+                    free.put(server)
 
-        list(pool.map(one, self.faults(counts)))
+            list(pool.map(one, self.faults(counts)))
         calls = " ".join(f"{name} {n}" for name, n in counts.items() if n)
         faults, seconds = sum(self.tally.values()) - before, time.monotonic() - start
         print(f"{case.name:24} {faults:6} faults {seconds:5.0f} s   {calls}", flush=True)

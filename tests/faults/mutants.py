@@ -19,7 +19,10 @@ IN_PLACE = (
     "c->temp = temp_name(c->path, err);",
     "c->temp = c->slot > MAX_OPEN ? temp_name(c->path, err) : bm_strdup(c->path, err);",
 )
-NO_SYNC = ("return sync_directory(c->path, err);", "return c->fd >= 0 ? sync_directory(c->path, err) : 0;")
+NO_SYNC = (
+    "return bm_commit_sync_folder(c->path, err);",
+    "return c->fd >= 0 ? bm_commit_sync_folder(c->path, err) : 0;",
+)
 FSYNC, RENAME = "if (fsync(c->fd))", "if (rename(c->temp, c->path))"
 NAME_FIRST = (
     "    if (fsync(c->fd))",

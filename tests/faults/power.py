@@ -4,7 +4,7 @@ Each call of the fault campaign runs once, and what it does to files is recorded
 state is built in which the disk may be found when the power fails after the first, second, ... of these operations.
 Of a file, what was synchronised is there. Of what was written since, all may be there or nothing, the last write may
 be torn, the length may be there without the bytes (zeros), or any part of the writes. Of a folder, the names made,
-changed and removed since it was synchronised may be there in any combination.
+changed and removed since it was synchronised may be there in any combination; a folder that is not there has none.
 
 In each state an output that is there must be complete: the new one, or the old one where one was there before. In the
 states after the end of the program all of them are there. Of outputs that belong together, new and old ones may
@@ -26,12 +26,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from campaign import FAST, ROOT, Campaign, cases  # noqa: E402
 
 MANY = 4  # names that are not safe yet, of which every combination is tried
+FOLDER = "folder"  # in place of an inode
 
 
 class Disk:
-    """Files by inode, names by path; what is safe and what is not."""
+    """Files by inode, names by path; what is safe and what is not. `root` is a folder that is there."""
 
-    def __init__(self, old):
+    def __init__(self, old, root):
+        self.root = root
         self.names, self.loose = {}, []  # path -> inode; changes of names since their folder was synchronised
         self.safe, self.since = {}, collections.defaultdict(list)  # inode -> bytes; writes since
         self.folders = {}  # inode -> path
@@ -59,6 +61,8 @@ class Disk:
             self.loose.append((old, None))
         elif what == "unlink":
             self.loose.append((rest, None))
+        elif what == "mkdir":
+            self.loose.append((rest, FOLDER))
 
     def now(self):
         return with_changes(self.names, self.loose)
@@ -75,8 +79,14 @@ class Disk:
     def states(self, chance):
         """{path: bytes} for each way in which the disk may be found."""
         for names in self.trees():
+            there = {path: inode for path, inode in names.items() if self.reached(path, names)}
             for how in ("nothing", "all", "torn", "zeros", "some"):
-                yield {path: self.content(inode, how, chance) for path, inode in names.items()}
+                yield {path: self.content(inode, how, chance) for path, inode in there.items()}
+
+    def reached(self, path, names):
+        """Is it a file whose folders are all there?"""
+        above = itertools.takewhile(lambda folder: folder != self.root, map(str, Path(path).parents))
+        return names[path] != FOLDER and all(names.get(folder) == FOLDER for folder in above)
 
     def trees(self):
         """A rename is one change of two names: both or neither (first the new name, then the old one goes)."""
@@ -143,10 +153,11 @@ class Power:
 
     def record(self, case, out, log):
         """Runs the case with its outputs in `out`; the lines of the record, the bytes, and the folders' inodes."""
-        command = [self.campaign.program(case.command[0])] + [w.replace("{out}", str(out)) for w in case.command[1:]]
-        env = (
-            os.environ | case.env | {"LD_PRELOAD": self.campaign.shim, "FAULT_LOG": str(log), "FAULT_UNDER": str(out)}
-        )
+        for name in case.folders:
+            (out / name).mkdir()
+        command = [word.replace("{out}", str(out)) for word in self.campaign.command(case)]
+        env = {key: value.replace("{out}", str(out)) for key, value in self.campaign.env(case).items()}
+        env |= {"FAULT_LOG": str(log), "FAULT_UNDER": str(out)}
         subprocess.run(command, env=env, check=True, capture_output=True)
         folders = {path.stat().st_ino: str(path) for path in [out, *out.rglob("*")] if path.is_dir()}
         return log.read_text().splitlines(), open(f"{log}.data", "rb"), folders
@@ -158,7 +169,7 @@ class Power:
             out.mkdir()
             for name, data in (old or {}).items():
                 (out / name).write_bytes(data)
-            disk = Disk({str(out / name): data for name, data in (old or {}).items()})
+            disk = Disk({str(out / name): data for name, data in (old or {}).items()}, str(out))
             lines, data, disk.folders = self.record(case, out, Path(folder) / "log")
             new = {str(path): path.read_bytes() for path in out.rglob("*") if path.is_file()}
             known = {str(out / name): data for name, data in (old or {}).items()}
@@ -217,6 +228,7 @@ def old_outputs(campaign, case, *options):
 # Options that give other outputs under the same names.
 OTHER = {
     "concat a.fmri.npy": ("--dtype", "float16"),
+    "boldqc quality.json": ("--order", "0", "--voxels", "7"),
     "shuffleidx a.npy": ("--seed", "9"),
     "shuffleidx b.npy": ("--seed", "9"),
 }

@@ -7,9 +7,10 @@ import sys
 import zlib
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
+sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "python"), str(Path(__file__).resolve().parent)]
 import boldmill  # noqa: E402
 import numpy as np  # noqa: E402
+import server  # noqa: E402
 
 
 def read(name):
@@ -24,6 +25,7 @@ def read(name):
 
 
 if __name__ == "__main__":
+    server.wait_for_faults()
     try:
         Path(sys.argv[2]).write_text(read(sys.argv[1]))
     except (OSError, MemoryError, boldmill.Error) as error:

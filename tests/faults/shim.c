@@ -11,7 +11,10 @@
  * PATH", "write INODE OFFSET BYTES", "truncate INODE LENGTH", "sync INODE", "rename FROM\tTO", "unlink PATH", "mkdir
  * PATH"; the bytes written are in FAULT_LOG.data, one behind the other FAULT_COUNT  a file that gets the counts when
  * the process ends, a line "NAME COUNT" each, and as "unsynced" how many files were renamed with something written
- * but not synchronised, and how many folders were not synchronised after a rename
+ * but not synchronised, and how many folders were not synchronised after a name in them was made or changed
+ *   FAULT_SERVER "IN,OUT", two pipes: the process waits before its main() for lines "CALL AT HOW LASTS" on IN (LASTS
+ * is 0 or 1), goes on as a fork of itself with each, and writes how that ended (as waitpid has it) to OUT. Ends with
+ * IN. A run of a minute is ended by SIGALRM. FAULT_LATER set: it does so when it calls fault_serve()
  *
  * Only calls on files count: pipes, terminals and sockets pass, and so does what the dynamic linker and the C library
  * do among themselves (it does not go through here). Of allocations only those count that the program's own code
@@ -34,7 +37,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "record.h"
 
 enum call { OPEN, READ, WRITE, FSYNC, CLOSE, FINISH, RENAME, MMAP, TRUNCATE, MKDIR, STAT, ALLOC, CALLS };
 static const char *const names[CALLS] = {"open",   "read", "write",    "fsync", "close", "finish",
@@ -85,79 +91,63 @@ static void set_how(const char *how)
     }
 }
 
-/* ---- a record of what was done ---- */
-
-static FILE *log_file, *log_data;
-static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void open_log(const char *path)
+static void set_fault(const char *call, long place, const char *how, bool is_lasting)
 {
-    char data[4096];
-
-    if (!path)
-        return;
-    (void)snprintf(data, sizeof data, "%s.data", path);
-    log_file = fopen(path, "w");
-    log_data = fopen(data, "w");
-}
-
-__attribute__((format(printf, 1, 2))) static void log_line(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    (void)vfprintf(log_file, format, args);
-    va_end(args);
-    (void)fputc('\n', log_file);
-    (void)fflush(log_file);
-}
-
-/* How a call on an open file ended: "write", "truncate" or "sync". offset < 0: where the file stands now is its end.
- */
-static void log_fd(const char *what, int fd, const void *data, ssize_t n, off_t offset)
-{
-    const int why = errno;
-    struct stat st;
-
-    if (!log_file || n < 0 || fstatat(fd, "", &st, AT_EMPTY_PATH))
-        return;
-    (void)pthread_mutex_lock(&log_lock);
-    if (data && offset < 0)
-        offset = (off_t)syscall(SYS_lseek, fd, 0, SEEK_CUR) - n;
-    if (data)
-        (void)fwrite(data, 1, (size_t)n, log_data), (void)fflush(log_data);
-    if (data)
-        log_line("%s %llu %lld %zd", what, (unsigned long long)st.st_ino, (long long)offset, n);
-    else
-        log_line("%s %llu %lld", what, (unsigned long long)st.st_ino, (long long)offset);
-    (void)pthread_mutex_unlock(&log_lock);
-    errno = why;
-}
-
-static void log_create(int fd, const char *path)
-{
-    struct stat st;
-
-    if (log_file && fd >= 0 && fstatat(fd, "", &st, AT_EMPTY_PATH) == 0)
-        log_line("create %llu %s", (unsigned long long)st.st_ino, path);
-}
-
-__attribute__((constructor)) static void start(void)
-{
-    const char *call = getenv("FAULT_CALL"), *place = getenv("FAULT_AT"), *how = getenv("FAULT_HOW");
-
-    (void)dl_iterate_phdr(find_code, getenv("FAULT_CODE"));
-    under = getenv("FAULT_UNDER");
-    open_log(getenv("FAULT_LOG"));
     for (int i = 0; call && i < CALLS; i++) {
         if (!strcmp(call, names[i]))
             wanted = i;
     }
     if (call && !strcmp(call, "any"))
         wanted = CALLS;
-    at = place ? atol(place) : 0;
-    lasts = getenv("FAULT_LASTS") != NULL;
+    at = place;
+    lasts = is_lasting;
     set_how(how ? how : "EIO");
+}
+
+#define LONGEST_RUN 60 /* seconds */
+
+/* Returns in each child, with its fault. */
+void fault_serve(void);
+void fault_serve(void)
+{
+    const char *pipes = getenv("FAULT_SERVER");
+    char line[128], call[16], how[16];
+    int in, out, status, is_lasting;
+    long place;
+    FILE *orders;
+
+    if (!pipes || sscanf(pipes, "%d,%d", &in, &out) != 2 || !(orders = fdopen(in, "r")))
+        return;
+    while (fgets(line, sizeof line, orders)) {
+        pid_t child = fork();
+
+        if (child == 0) {
+            (void)fclose(orders);
+            (void)close(out);
+            if (sscanf(line, "%15s %ld %15s %d", call, &place, how, &is_lasting) != 4)
+                abort();
+            memset(counts, 0, sizeof counts);
+            total = 0;
+            set_fault(call, place, how, is_lasting != 0);
+            (void)alarm(LONGEST_RUN);
+            return;
+        }
+        if (child < 0 || waitpid(child, &status, 0) != child || dprintf(out, "%d\n", status) < 0)
+            _exit(1);
+    }
+    _exit(0);
+}
+
+__attribute__((constructor)) static void start(void)
+{
+    const char *place = getenv("FAULT_AT");
+
+    (void)dl_iterate_phdr(find_code, getenv("FAULT_CODE"));
+    under = getenv("FAULT_UNDER");
+    open_log(getenv("FAULT_LOG"));
+    set_fault(getenv("FAULT_CALL"), place ? atol(place) : 0, getenv("FAULT_HOW"), getenv("FAULT_LASTS") != NULL);
+    if (!getenv("FAULT_LATER"))
+        fault_serve();
     ready = true;
 }
 
@@ -213,21 +203,29 @@ static void synced(int fd)
         (void)set_dirty(&st, false);
 }
 
-/* A file that is renamed must be on the disk; from now on its folder has something to synchronise. */
+/* The folder of a name that was made or changed has something to synchronise. */
+static void folder_changed(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char folder[4096] = ".";
+    struct stat st;
+
+    if (slash && (size_t)(slash - path) + 1 < sizeof folder) {
+        memcpy(folder, path, (size_t)(slash - path) + 1);
+        folder[slash - path + 1] = 0;
+    }
+    if (fstatat(AT_FDCWD, folder, &st, 0) == 0)
+        (void)set_dirty(&st, true);
+}
+
+/* A file that is renamed must be on the disk. */
 static void renamed(const char *to)
 {
-    const char *slash = strrchr(to, '/');
-    char folder[4096] = ".";
     struct stat st;
 
     if (fstatat(AT_FDCWD, to, &st, 0) == 0 && set_dirty(&st, false))
         unsynced++;
-    if (slash && (size_t)(slash - to) + 1 < sizeof folder) {
-        memcpy(folder, to, (size_t)(slash - to) + 1);
-        folder[slash - to + 1] = 0;
-    }
-    if (fstatat(AT_FDCWD, folder, &st, 0) == 0)
-        (void)set_dirty(&st, true);
+    folder_changed(to);
 }
 
 __attribute__((destructor)) static void tell(void)
@@ -490,6 +488,8 @@ int mkdir(const char *path, mode_t mode)
     if (ready && fails(MKDIR))
         return -1;
     int status = real(path, mode);
+    if (ready && status == 0)
+        folder_changed(path);
     if (ready && status == 0 && log_file)
         log_line("mkdir %s", path);
     return status;
