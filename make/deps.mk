@@ -32,7 +32,7 @@ $(VENV)/ready: requirements.txt | deps-python
 # A file system with quotas for a test; without it that test is skipped, as it is for those who may not mount.
 .PHONY: deps-quota
 deps-quota:
-	@[ "$$(id -u)" != 0 ] || PATH="$$PATH:/usr/sbin" rules/need.sh optional:mkfs.btrfs:btrfs-progs
+	@[ "$$(id -u)" != 0 ] || PATH="$$PATH:/usr/sbin" make/need.sh optional:mkfs.btrfs:btrfs-progs
 
 # A browser looks at the report in a test; without it that test is skipped.
 .PHONY: deps-browser
