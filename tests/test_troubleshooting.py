@@ -230,7 +230,7 @@ def dead_job(place):
 # By words that only this message has.
 PROVOKED = {
     "the programs are not there": no_programs,
-    "Additional properties": misspelt_key,
+    "there is no such key": misspelt_key,
     "Directory cannot be locked": held_lock,
     "unknown option": wrong_option,
     "no run of subject": wrong_root,
