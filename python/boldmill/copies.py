@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from .arrays import Arrays, sealed
+from .arrays import Arrays
+from .description import sealed
 from .errors import DataError
 from .make import alone
 
