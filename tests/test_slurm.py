@@ -1,4 +1,5 @@
 """The workflow through a real Slurm that is started for it (slurmcluster.py), with the project's own profiles."""
+# ruff: noqa: F401, F811 - imported fixtures
 
 import csv
 import os
@@ -7,8 +8,8 @@ import sys
 
 import pytest
 import slurmcluster
-from flow import Flow
-from slurmflow import DEMO, GENERAL, SlurmFlow, misbehaving
+from clusterflow import GENERAL, demo, local, misbehaving, results
+from slurmflow import SlurmFlow
 
 pytest.importorskip("snakemake_executor_plugin_slurm", reason="Snakemake's plugin for Slurm is not installed")
 
@@ -23,26 +24,6 @@ def cluster():
         pytest.skip(str(why))
     yield made
     made.stop()
-
-
-@pytest.fixture(scope="module")
-def demo(run, tmp_path_factory):
-    root = tmp_path_factory.mktemp("demo") / "nsd"
-    run("synthnsd", "--quiet", *DEMO, root)
-    return root
-
-
-@pytest.fixture(scope="module")
-def local(demo, tmp_path_factory):
-    """The same made without a cluster."""
-    flow = Flow(tmp_path_factory.mktemp("local"), {"root": str(demo)})
-    flow(GENERAL)
-    return flow
-
-
-def results(flow):
-    found = [path for path in flow.path("cache/subj01").iterdir() if path.suffix in (".h5", ".npy", ".json")]
-    return {path.name: path.read_bytes() for path in found}
 
 
 @pytest.fixture(scope="module")
