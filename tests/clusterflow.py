@@ -101,23 +101,34 @@ def results(flow):
     return {path.name: path.read_bytes() for path in found}
 
 
+# A program that waits before it synchronises what it has written, while there is a file.
+HANG = r"""
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int fsync(int fd) {
+    if (access(WHILE, F_OK) == 0) (void)close(open(getenv("HANG"), O_WRONLY | O_CREAT, 0666));
+    while (access(WHILE, F_OK) == 0) (void)usleep(50000);
+    return (int)syscall(SYS_fsync, fd);
+}
+"""
+
+
 def misbehaving(folder, mischief):
     """Programs whose nifti2h5 does `mischief[session]` (shell) first, and writes a file at_work_SESSION.
-    `once COMMAND...` does it the first time only, `stop` stops nifti2h5 at work while there is a file `stop`."""
+    `once COMMAND...` does it the first time only. `hang "$@"` waits, while there is a file `hang`, when all is
+    written and has no name yet; it then writes a file hanging_SESSION."""
+    how = ["cc", "-shared", "-fPIC", f'-DWHILE="{folder}/hang"', "-o", folder / "hang.so", "-xc", "-"]
+    subprocess.run(how, input=HANG.encode(), check=True)
     programs = folder / "programs"
     shutil.copytree(BIN, programs, symlinks=True)
     (programs / "nifti2h5").rename(programs / "nifti2h5.real")
     cases = "".join(f"*session_{session:02d}.h5) {what} ;;\n" for session, what in mischief.items())
     (programs / "nifti2h5").write_text(f"""#!/bin/sh
 once() {{ mkdir {folder}/once_$name 2>/dev/null || return 0; "$@"; }}
-stop() {{
-  while [ -e {folder}/stop ]; do
-    {programs}/nifti2h5.real "$@" & child=$!
-    until ls -A "${{last%/*}}" | grep -q "^.$name.h5.$child-.*tmp" || ! kill -0 $child; do :; done
-    kill -STOP $child && touch {folder}/stopped_${{name#session_}}
-    wait $child
-  done
-}}
+hang() {{ LD_PRELOAD={folder}/hang.so HANG={folder}/hanging_${{name#session_}} exec {programs}/nifti2h5.real "$@"; }}
 for last; do :; done
 name=$(basename "$last" .h5)
 echo ${{JOB_ID:-0}} > {folder}/at_work_${{name#session_}}

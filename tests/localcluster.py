@@ -109,15 +109,22 @@ class LocalCluster:
         except Unavailable:
             return None
 
+    def end(self, name):
+        """Ends the daemons of this name."""
+        for each, child in reversed(self.children):
+            if each == name:
+                child.terminate()
+                try:
+                    child.wait(30)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
+        self.children = [(each, child) for each, child in self.children if each != name]
+
     def stop(self):
         self.cancel()
-        for _, child in reversed(self.children):
-            child.terminate()
-            try:
-                child.wait(30)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        for name, _ in reversed(list(self.children)):
+            self.end(name)
         for process in self.strays():
             os.kill(process, signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 
 import pytest
@@ -79,19 +78,16 @@ def test_the_demo_subject(cluster, demo, local, tmp_path):
 
 
 def test_cancelled_and_interrupted_workflows_leave_nothing_and_go_on(cluster, demo, local, tmp_path):
-    programs = misbehaving(tmp_path, {2: 'stop "$@"', 3: 'stop "$@"'})
+    programs = misbehaving(tmp_path, {2: 'hang "$@"', 3: 'hang "$@"'})
     flow = SgeFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=programs)
     for how, others in (("qdel", 2), ("interrupt", 0)):
-        for mark in tmp_path.glob("stopped_*"):
+        for mark in tmp_path.glob("hanging_*"):
             mark.unlink()
-        flow.path("stop").touch()
+        flow.path("hang").touch()
         child = flow.start(GENERAL, options=["--retries", "0"])
-        jobs = [flow.wait(lambda k=k: flow.running(k, "stopped"), f"session {k} is not at work") for k in (2, 3)]
+        jobs = [flow.wait(lambda k=k: flow.running(k, "hanging"), f"session {k} is not at work") for k in (2, 3)]
         flow.wait(lambda n=others: flow.said().count("Finished jobid") == n, "sessions 1 and 4 are not made")
         assert len(flow.temporaries()) == 2
-        # A stopped program could not clean up.
-        for line in subprocess.run(["pgrep", "-f", f"{programs}/nifti2h5.real"], capture_output=True).stdout.split():
-            os.kill(int(line), signal.SIGCONT)
         if how == "qdel":
             cluster.call("qdel", *jobs)
         else:
@@ -99,7 +95,7 @@ def test_cancelled_and_interrupted_workflows_leave_nothing_and_go_on(cluster, de
         assert flow.ended(child).status != 0, flow.said()
         flow.wait(lambda: not flow.queue(), "jobs are left")
         assert flow.temporaries() == [] and flow.programs_at_work() == []
-    flow.path("stop").unlink()
+    flow.path("hang").unlink()
     assert flow(GENERAL).jobs == [
         ("arrays", "general.fmri.npy"),
         ("pack", "session_02.h5"),
@@ -109,17 +105,67 @@ def test_cancelled_and_interrupted_workflows_leave_nothing_and_go_on(cluster, de
 
 
 def test_killed_jobs_are_tried_again_with_more(cluster, demo, local, tmp_path):
-    """Session 1 needs more memory than it asked for, session 2 more time, session 3 is deleted by its owner, session 4
-    is sent back to the queue by Grid Engine itself."""
+    """Session 1 needs more memory than it asked for, session 2 more time, session 3 is deleted by its owner,
+    session 4 is sent back to the queue by Grid Engine itself."""
     eater = f"{sys.executable} -c 'import time; eaten = bytearray(b\"x\") * 900_000_000; time.sleep(8)'"
     programs = misbehaving(
         tmp_path, {1: f"{eater} & {eater} & wait", 2: "once sleep 150", 3: "once sleep 150", 4: "once sleep 150"}
     )
     flow = SgeFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=programs)
     child = flow.start(GENERAL, options=["--set-resources", "pack:runtime=attempt"])
-    cluster.call("qdel", flow.wait(lambda: flow.running(3), "session 3 is not at work"))
-    cluster.call("qmod", "-rj", flow.wait(lambda: flow.running(4), "session 4 is not at work"))
+    cluster.call("qdel", flow.wait(lambda: flow.running(3, "once_session"), "session 3 is not at work"))
+    cluster.call("qmod", "-rj", flow.wait(lambda: flow.running(4, "once_session"), "session 4 is not at work"))
     done = flow.ended(child)
     assert done.status == 0, done.text
     assert results(flow) == results(local) and flow.temporaries() == []
-    print(flow.attempts())
+    assert flow.attempts() == {
+        **{f"session_{k:02d}.h5": [(False, 1024, 60), (True, 2048, 120)] for k in (1, 2, 3)},
+        "session_04.h5": [(True, 1024, 60)],
+        "general.fmri.npy": [(True, 1280, 600)],
+    }
+
+
+def asked(cluster, job, folder):
+    return subprocess.check_output([STATUS, "sge", job], env=cluster.env, cwd=folder, text=True).strip()
+
+
+def handed_in(cluster, folder, *words, log="logs/jobs/$JOB_ID.log"):
+    """The number of a job that runs these words in the script of profiles/generic."""
+    (folder / "logs/jobs").mkdir(parents=True, exist_ok=True)
+    text = (ROOT / "profiles/generic/jobscript.sh").read_text()
+    (folder / "job").write_text(text.format(properties="", exec_job=" ".join(words)))
+    how = ["-terse", "-V", "-wd", folder, "-S", "/bin/sh", "-j", "y", "-o", log, "-notify", "-r", "y"]
+    return cluster.call("qsub", *how, "-pe", "smp", "1", "-l", "h_rt=60", folder / "job").strip()
+
+
+def test_what_became_of_jobs(cluster, tmp_path):
+    """Also where accounting cannot be read, and where the qmaster is away for a time."""
+    good, bad = handed_in(cluster, tmp_path, "sleep 2"), handed_in(cluster, tmp_path, "sleep 2; exit 3")
+    killed = handed_in(cluster, tmp_path, "sleep 100")
+    stuck = handed_in(cluster, tmp_path, "true", log="/nowhere/at all")
+    assert [asked(cluster, job, tmp_path) for job in (good, bad, killed)] == ["running"] * 3
+    cluster.until(lambda: "Eqw" in str(cluster.queue()), "no job in error")
+    assert asked(cluster, stuck, tmp_path) == "failed" and stuck not in [job[0] for job in cluster.queue()]
+    cluster.until(lambda: [job[0] for job in cluster.queue()] == [killed], "jobs do not end")
+    cluster.call("qdel", killed)
+    cluster.until(lambda: not cluster.queue(), "a job is not deleted")
+    cluster.until(lambda: cluster.jobs().keys() >= {good, bad, killed}, "accounting lacks jobs")
+    assert [asked(cluster, job, tmp_path) for job in (good, bad, killed)] == ["success", "failed", "failed"]
+    notes = {path.name: path.read_text() for path in (tmp_path / "logs/jobs").glob("*.exit")}
+    assert notes == {f"{good}.exit": "0\n", f"{bad}.exit": "3\n", f"{killed}.exit": "140\n"}
+    for path in (tmp_path / "logs/jobs").glob("*.exit"):
+        path.unlink()
+    assert [asked(cluster, job, tmp_path) for job in (good, bad, killed)] == ["success", "failed", "failed"]
+    assert asked(cluster, "777", tmp_path) == "running"  # it may come yet
+    (tmp_path / "logs/jobs/777.missed").write_text("1000\n")
+    assert asked(cluster, "777", tmp_path) == "failed"
+
+
+def test_a_qmaster_that_is_away(cluster, tmp_path):
+    job = handed_in(cluster, tmp_path, "sleep 5")
+    cluster.end("sge_qmaster")
+    assert cluster.says("qstat") is None and asked(cluster, job, tmp_path) == "running"
+    cluster.until((tmp_path / f"logs/jobs/{job}.exit").exists, "the job does not go on", 60)
+    assert asked(cluster, job, tmp_path) == "running"
+    cluster.master()
+    cluster.until(lambda: asked(cluster, job, tmp_path) == "success", "the job does not end", 60)

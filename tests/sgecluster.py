@@ -92,8 +92,7 @@ class Cluster(LocalCluster):
     def begin(self):
         self.programs()
         self.configure()
-        self.foreground("sge_qmaster")
-        self.until(lambda: self.says("qconf", "-sconf") is not None, "sge_qmaster does not start")
+        self.master()
         self.says("qconf", "-ah", self.words["host"])
         self.call("qconf", "-as", self.words["host"])
         self.foreground("sge_execd")
@@ -103,6 +102,10 @@ class Cluster(LocalCluster):
         self.call(
             "qconf", "-mattr", "exechost", "complex_values", f"h_vmem={self.words['memory']}", self.words["host"]
         )
+
+    def master(self):
+        self.foreground("sge_qmaster")
+        self.until(lambda: self.says("qconf", "-sconf") is not None, "sge_qmaster does not start")
 
     def programs(self):
         """Those of the packages, in a folder as Grid Engine has it."""

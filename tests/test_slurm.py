@@ -36,8 +36,15 @@ def killed(cluster, demo, tmp_path_factory):
     programs = misbehaving(folder, {1: eater, 2: once, 3: once, 4: once})
     flow = SlurmFlow(folder, {"root": str(demo)}, cluster=cluster, bin=programs)
     child = flow.start(GENERAL, options=["--set-resources", "pack:runtime=attempt"])
-    cluster.call("scancel", "--signal=KILL", "--full", flow.wait(lambda: flow.running(3), "session 3 is not at work"))
-    cluster.call("scontrol", "requeue", flow.wait(lambda: flow.running(4), "session 4 is not at work"))
+    cluster.call(
+        "scancel",
+        "--signal=KILL",
+        "--full",
+        flow.wait(lambda: flow.running(3, "once_session"), "session 3 is not at work"),
+    )
+    cluster.call(
+        "scontrol", "requeue", flow.wait(lambda: flow.running(4, "once_session"), "session 4 is not at work")
+    )
     yield flow, child
     flow.stop(child)
 
@@ -56,15 +63,15 @@ def test_the_demo_subject(cluster, demo, local, killed, tmp_path):
 
 
 def test_cancelled_and_interrupted_workflows_leave_nothing_and_go_on(cluster, demo, local, tmp_path):
-    programs = misbehaving(tmp_path, {2: 'stop "$@"', 3: 'stop "$@"'})
+    programs = misbehaving(tmp_path, {2: 'hang "$@"', 3: 'hang "$@"'})
     flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=programs)
     for how, others in (("scancel", 2), ("interrupt", 0)):
-        for mark in tmp_path.glob("stopped_*"):
+        for mark in tmp_path.glob("hanging_*"):
             mark.unlink()
-        flow.path("stop").touch()
+        flow.path("hang").touch()
         child = flow.start(GENERAL, options=["--retries", "0"])
         for session in (2, 3):
-            flow.wait(lambda k=session: flow.running(k, "stopped"), f"session {session} is not at work")
+            flow.wait(lambda k=session: flow.running(k, "hanging"), f"session {session} is not at work")
         flow.wait(lambda n=others: flow.said().count("Finished jobid") == n, "sessions 1 and 4 are not made")
         assert len(flow.temporaries()) == 2
         if how == "scancel":
@@ -74,7 +81,7 @@ def test_cancelled_and_interrupted_workflows_leave_nothing_and_go_on(cluster, de
         assert flow.ended(child).status != 0, flow.said()
         flow.wait(lambda: not flow.queue(), "jobs are left")
         assert flow.temporaries() == [] and flow.programs_at_work() == []
-    flow.path("stop").unlink()
+    flow.path("hang").unlink()
     assert flow(GENERAL).jobs == [
         ("arrays", "general.fmri.npy"),
         ("pack", "session_02.h5"),
