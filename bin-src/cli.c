@@ -114,7 +114,7 @@ static void on_signal(int number)
 
 static void catch_signals(void)
 {
-    const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGXFSZ};
+    const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_NODEFER};
     struct sigaction old;
 

@@ -336,7 +336,7 @@ def test_input_as_its_own_output(run, inputs, tmp_path, kind):
 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("kind", [".h5", ".npys"])
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
 def test_interrupt_leaves_nothing(run, inputs, tmp_path, name, kind, sent):
     """Half a stream comes, then nothing more; the program waits with its temporary open."""
     blob = (inputs / "run.npys").read_bytes()
