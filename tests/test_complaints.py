@@ -22,15 +22,15 @@ CASES = {
     "pack: {xyz: 1}": "pack: xyz: there is no such key here; there are volumes, tr, store",
     "clean:": "clean: is an empty section; give it keys, or leave it out",
     "route: pack": 'route: "pack" is none of "packed", "direct"; did you mean packed?',
-    "targets: [arrays, splits]": 'targets: entry 2: "splits" is none of "arrays", "shuffle", "split", "packed", "clean";'
-    " did you mean split?",
+    "targets: [arrays, splits]": 'targets: entry 2: "splits" is none of "arrays", "shuffle", "split", "packed",'
+    ' "clean"; did you mean split?',
     "targets: arrays": 'targets: "arrays" is not a list; write ["arrays"]',
     "clean: {order: two}": 'clean: order: "two" is not a whole number or null. Order of the polynomial',
     "clean: {order: 25}": "clean: order: 25 is above 20. Order of the polynomial",
     "pack: {tr: 0}": "pack: tr: 0 is not above 0. Seconds",
     "allow_missing: 3": "allow_missing: 3 is not true or false. Whether a run",
     "root:": "root: null is not text. Folder of the dataset",
-    "clean: {confounds: 1-6}": 'clean: confounds: "1-6" is not a section of keys; the keys are columns, expand, missing',
+    "clean: {confounds: 1-6}": 'clean: confounds: "1-6" is not a section of keys; the keys are',
     "subjects: {a: 1}": 'subjects: {"a": 1} does not fit. The subjects that',
     "rois: {V1: {fil: a, file: b}}": "rois: V1: fil: there is no such key; did you mean file?",
     "rois: {V1: {labels: 1}}": "rois: V1: lacks file; add it",

@@ -1,9 +1,10 @@
 """What in a configuration does not fit the schema, in sentences: which key, what is wrong with it, what to write."""
 
 import json
-from difflib import get_close_matches
 
 from jsonschema import Draft202012Validator
+
+from configuration.values import likely, listed
 
 MOST = 8  # sentences
 KINDS = {
@@ -90,10 +91,6 @@ def no_such_type(value, wanted, schema, help):
     return said + help
 
 
-def listed(item):
-    return item if isinstance(item, list) else [item]
-
-
 # Keys that nobody knows
 
 
@@ -115,11 +112,6 @@ def advice(key, here, path, schema):
     if sections:
         return " here; it belongs " + " or ".join(f"under {': '.join(s)}" if s else "at the top" for s in sections)
     return f" here; there are {', '.join(here)}"
-
-
-def likely(word, words):
-    close = get_close_matches(word, list(words), 1, 0.7)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def sections_with(key, schema, path=()):
