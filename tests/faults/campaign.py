@@ -333,7 +333,9 @@ def main():
     args.add_argument("--bin", default=ROOT / "bin", help="the programs")
     args.add_argument("--shim", required=True, help="shim.so")
     args.add_argument("--most", type=int, default=0, help="places of each kind in each program; 0: all")
-    args.add_argument("--sites", action="store_true", help="each call once for each chain of functions that leads to it")
+    args.add_argument(
+        "--sites", action="store_true", help="each call once for each chain of functions that leads to it"
+    )
     args.add_argument("--jobs", type=int, default=os.cpu_count())
     args.add_argument("--only", default="", help="programs whose name holds this text")
     args = args.parse_args()

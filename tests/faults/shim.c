@@ -15,8 +15,8 @@
  *   FAULT_SERVER "IN,OUT", two pipes: the process waits before its main() for lines "CALL AT HOW LASTS" on IN (LASTS
  * is 0 or 1), goes on as a fork of itself with each, and writes how that ended (as waitpid has it) to OUT. Ends with
  * IN. A run of a minute is ended by SIGALRM. FAULT_LATER set: it does so when it calls fault_serve()
- *   FAULT_SITES  a file that gets a line "CALL N SITE" for each call that counts: N is its number, and SITE is the same
- * for calls that the same chain of the program's own functions made
+ *   FAULT_SITES  a file that gets a line "CALL N SITE" for each call that counts: N is its number, and SITE is the
+ * same for calls that the same chain of the program's own functions made
  *
  * Only calls on files count: pipes, terminals and sockets pass, and so does what the dynamic linker and the C library
  * do among themselves (it does not go through here). Of allocations only those count that the program's own code
