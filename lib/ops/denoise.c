@@ -35,8 +35,7 @@ static void spread(const struct bm_denoise *d, struct bm_panel *p, double *scrat
         return;
     for (size_t i = d->kept; i-- > 0;)
         memmove(p->y + d->place[i] * BM_PANEL, p->y + i * BM_PANEL, BM_PANEL * sizeof *p->y);
-    if (d->spline.n)
-        bm_spline_panel(&d->spline, p, scratch);
+    bm_spline_panel(&d->spline, p, scratch);
 }
 
 static void gather(const struct bm_denoise *d, struct bm_panel *p)
@@ -214,14 +213,13 @@ static int plan_filter(struct bm_denoise *d, const struct bm_denoise_run *run, s
     return 0;
 }
 
+/* There are more rows than columns: plan() has seen to it. */
 static double *make_poly(const struct bm_denoise *d, size_t rows, struct bm_error *err)
 {
     double *q = bm_alloc(rows, d->npoly * sizeof *q, "basis", err);
 
-    if (q && d->npoly && !bm_poly_basis(q, rows, d->npoly - 1)) {
-        free(q);
-        q = NULL;
-    }
+    if (q && d->npoly)
+        (void)bm_poly_basis(q, rows, d->npoly - 1);
     return q;
 }
 

@@ -70,6 +70,13 @@ static void scaled_samples(void)
     struct bm_tally_result r = bm_tally_end(&t);
     CHECK(r.min == -7 && r.max == 0 && r.zero_cols == 1 && r.constant_cols == 0 && r.nonfinite == 0);
     CHECK(r.mean == (12.5 - 30) / 6);
+    for (int k = 0; k < 2; k++) { /* slope and intercept alone */
+        rc = bm_tally_begin(&t, 3, &err);
+        REQUIRE(rc == 0, &err);
+        bm_tally_add_samples(&t, 0, 2, 3, samples, BM_I16, k ? 1 : 2, k ? 100 : 0, line);
+        r = bm_tally_end(&t);
+        CHECK_ROW(r.min == (k ? 96 : -8) && r.max == (k ? 110 : 20) && r.constant_cols == 1, k);
+    }
 }
 
 static void nothing_finite_and_nothing_at_all(void)
