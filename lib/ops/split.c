@@ -193,8 +193,8 @@ static int by_key(const void *a, const void *b)
 {
     const struct group_key *x = a, *y = b;
     if (x->key != y->key)
-        return x->key < y->key ? -1 : 1;
-    return x->unit < y->unit ? -1 : x->unit > y->unit;
+        return (x->key > y->key) - (x->key < y->key);
+    return (x->unit > y->unit) - (x->unit < y->unit);
 }
 
 static size_t count_groups(const struct group_key *key, size_t n)

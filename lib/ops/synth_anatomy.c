@@ -145,7 +145,7 @@ static int compare_ranked(const void *a, const void *b)
     const struct ranked *x = a, *y = b;
 
     if (x->key != y->key)
-        return x->key < y->key ? -1 : 1;
+        return (x->key > y->key) - (x->key < y->key);
     return (x->item > y->item) - (x->item < y->item);
 }
 
