@@ -283,11 +283,11 @@ static int prepare(const struct bm_denoise *d, double *columns, size_t n, struct
 static int add_columns(struct bm_denoise *d, const struct bm_denoise_run *run, size_t n, struct bm_error *err)
 {
     double *columns = collect(d, run, n, err), *q = NULL;
-    size_t found = 0, cells;
+    size_t found = 0;
     int status = -1;
 
-    if (columns && !bm_mul(d->kept, d->nq + n, &cells, "basis", err))
-        q = bm_alloc(cells, sizeof *q, "basis", err);
+    if (columns)
+        q = bm_alloc(d->kept, (d->nq + n) * sizeof *q, "basis", err);
     if (q && !prepare(d, columns, n, err)) {
         memcpy(q, d->q, d->kept * d->nq * sizeof *q);
         status = bm_basis_extend(q, d->kept, d->nq, columns, n, &found, err);

@@ -13,8 +13,8 @@
 /* Calls of one kind: how many were made, and which fails. */
 struct failing {
     atomic_long made;
-    long at;   /* the how-manieth fails; 0: none */
-    bool on;   /* all later ones too */
+    long at; /* the how-manieth fails; 0: none */
+    bool on; /* all later ones too */
 };
 
 static struct failing allocations, threads_started;

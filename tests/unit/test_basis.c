@@ -206,10 +206,14 @@ static void projection_is_that_of_the_definition(void)
 int main(void)
 {
     static const struct unit_test all[] = {
-        UNIT(polynomials_are_orthonormal),         UNIT(orders_that_do_not_fit_are_refused),
-        UNIT(cosines_are_counted_as_nilearn_does), UNIT(cosines_are_orthonormal),
-        UNIT(extended_bases_are_orthonormal),      UNIT(extended_bases_span_their_columns),
-        UNIT(what_adds_nothing_is_left_out),       UNIT(projection_is_that_of_the_definition),
+        UNIT(polynomials_are_orthonormal),
+        UNIT(orders_that_do_not_fit_are_refused),
+        UNIT(cosines_are_counted_as_nilearn_does),
+        UNIT(cosines_are_orthonormal),
+        UNIT(extended_bases_are_orthonormal),
+        UNIT(extended_bases_span_their_columns),
+        UNIT(what_adds_nothing_is_left_out),
+        UNIT(projection_is_that_of_the_definition),
         UNIT(bases_that_are_too_large),
     };
     return unit_main(all, COUNT(all));

@@ -43,6 +43,23 @@ static struct bm_work clean_into(double *to, const struct bm_denoise_settings *s
     return w;
 }
 
+/* The rows from the third on, as a run of their own, give what is in `out`. */
+static void check_alone(const struct bm_denoise_settings *set, const struct bm_denoise_run *run, size_t cols)
+{
+    struct bm_error err = {0};
+    struct bm_denoise *plan = bm_denoise_plan(set, run, &err);
+    struct bm_work w = {.data = data + 3 * cols, .dtype = BM_F64, .slope = 1, .rows = run->rows, .cols = cols};
+
+    REQUIRE(plan, &err);
+    w.out = other;
+    w.out_dtype = BM_F64;
+    w.scratch = malloc(bm_denoise_scratch(plan) * sizeof *w.scratch);
+    bm_denoise(plan, &w);
+    CHECK(memcmp(out, other, run->rows * cols * sizeof *out) == 0);
+    free(w.scratch);
+    bm_denoise_free(plan);
+}
+
 static void make_data(size_t cols, size_t ncols, uint64_t seed)
 {
     struct bm_random r;
@@ -111,6 +128,36 @@ static void bits_do_not_depend_on_the_place(void)
                 for (size_t t = 0; t < rows; t++)
                     CHECK_ROW(memcmp(&out[t * widths[w] + place], &want[t], sizeof *want) == 0, 1000 * k + place);
             }
+    }
+    nkept = 0;
+}
+
+/* All rows kept by name are all rows; so are those that are kept side by side, where the filter drops the ends. */
+static void rows_without_gaps_are_not_interpolated(void)
+{
+    static const size_t ends[] = {0, 1, 2, 87, 88, 89};
+
+    for (size_t k = 0; k < COUNT(kinds); k++) {
+        struct bm_denoise_settings set = kinds[k];
+        make_data(4, 9, k);
+        nkept = 0;
+        (void)clean_into(other, &set, 9, 4, (struct bm_work){0});
+        leave_out(NULL, 0);
+        (void)clean_into(out, &set, 9, 4, (struct bm_work){0});
+        CHECK_ROW(memcmp(out, other, sizeof *out * T * 4) == 0, k);
+        if (!set.butterworth)
+            continue;
+        leave_out(ends, COUNT(ends));
+        set.drop_ends = true;
+        (void)clean_into(out, &set, 9, 4, (struct bm_work){0});
+        const struct bm_denoise_run run = {.label = "r",
+                                           .tr = 2,
+                                           .volumes = T - 6,
+                                           .rows = T - 6,
+                                           .kept = T - 6,
+                                           .confounds = confounds + 27,
+                                           .ncols = 9};
+        check_alone(&set, &run, 4);
     }
     nkept = 0;
 }
@@ -362,7 +409,7 @@ static void counts(void)
 
     make_data(1, 6, 2);
     for (size_t t = 0; t < T; t++) {
-        confounds[t * 6] = 4;                                                   /* constant */
+        confounds[t * 6] = 4; /* constant */
         confounds[t * 6 + 5] = 0;
         confounds[t * 6 + 1] = 1e6 - 2.5 * (double)t;                           /* the trend */
         confounds[t * 6 + 2] = 3 * confounds[t * 6 + 3] - confounds[t * 6 + 4]; /* a sum */
@@ -378,6 +425,7 @@ int main(void)
 {
     static const struct unit_test all[] = {
         UNIT(bits_do_not_depend_on_the_place),
+        UNIT(rows_without_gaps_are_not_interpolated),
         UNIT(what_is_taken_out_is_gone),
         UNIT(scaling_comes_last),
         UNIT(a_slope_of_nothing),

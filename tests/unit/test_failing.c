@@ -413,7 +413,7 @@ static void threads_of_tasks(void)
 int main(void)
 {
     static const struct unit_test all[] = {
-        UNIT(allocations_of_core),         UNIT(allocations_of_ops),  UNIT(allocations_of_made_up_data),
+        UNIT(allocations_of_core), UNIT(allocations_of_ops),  UNIT(allocations_of_made_up_data),
         UNIT(allocations_of_load), UNIT(threads_of_the_pump), UNIT(threads_of_tasks),
     };
     struct bm_random r;

@@ -132,9 +132,10 @@ static void remedies(void)
 
 int main(void)
 {
-    static const struct unit_test all[] = {UNIT(sizes_that_wrap), UNIT(more_than_there_is),
-                                           UNIT(large_areas_that_wrap), UNIT(large_areas),
-                                           UNIT(buffers_grow_and_keep), UNIT(texts), UNIT(remedies)};
+    static const struct unit_test all[] = {
+        UNIT(sizes_that_wrap), UNIT(more_than_there_is),    UNIT(large_areas_that_wrap),
+        UNIT(large_areas),     UNIT(buffers_grow_and_keep), UNIT(texts),
+        UNIT(remedies)};
 
     return unit_main(all, COUNT(all));
 }

@@ -294,7 +294,8 @@ static void values_not_samples_are_moved(void)
         }
         data[17 * C + 1] = bad ? NAN : data[17 * C + 1];
         other[17 * C + 1] = bad ? 0 : other[17 * C + 1];
-        found = (struct bm_work){.data = data, .dtype = BM_F64, .rows = T, .cols = C, .out = out, .out_dtype = BM_F64};
+        found =
+            (struct bm_work){.data = data, .dtype = BM_F64, .rows = T, .cols = C, .out = out, .out_dtype = BM_F64};
         found.slope = lines[i / 2][0];
         found.inter = lines[i / 2][1];
         found.scratch = scratch;

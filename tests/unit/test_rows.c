@@ -4,7 +4,11 @@
 #include <unistd.h>
 
 static bool plain; /* no wide vectors, and caches of unknown size */
-#define __builtin_cpu_supports(name) (!plain && __builtin_cpu_supports(name))
+static bool unless_plain(bool has)
+{
+    return has && !plain;
+}
+#define __builtin_cpu_supports(name) unless_plain(__builtin_cpu_supports(name))
 #define sysconf(name) (plain ? 0 : sysconf(name))
 #include "load/convert.c"
 #include "load/put.c"

@@ -284,7 +284,8 @@ static void rows_can_be_left_out(void)
         CHECK(w.run.rows == 3 && w.run.volumes == 20 && w.run.meta.n == (history ? 3 : 0));
         for (size_t i = 0; i < 3; i++) {
             CHECK_ROW(bm_run_time(&w.run, i) == (int32_t)first[i], i);
-            CHECK_ROW(!history || !memcmp(w.run.meta.data + i * size, before.run.meta.data + first[i] * size, size), i);
+            CHECK_ROW(!history || !memcmp(w.run.meta.data + i * size, before.run.meta.data + first[i] * size, size),
+                      i);
         }
         REQUIRE(bm_run_check(&w.run, "x", &err) == 0, &err);
         REQUIRE(bm_run_keep_rows(&w.run, then, 2, &err) == 0, &err);

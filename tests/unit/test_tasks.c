@@ -9,8 +9,8 @@
 static struct {
     atomic_int done[MOST]; /* how often each task was done */
     atomic_int made, dropped, reports, inside;
-    size_t fails_at;   /* the task that fails */
-    int together;      /* tasks that wait for each other, and fail then */
+    size_t fails_at; /* the task that fails */
+    int together;    /* tasks that wait for each other, and fail then */
     bool make_fails, waits;
 } seen;
 
@@ -172,11 +172,8 @@ static void workers_that_cannot_be_made(void)
 int main(void)
 {
     static const struct unit_test all[] = {
-        UNIT(each_task_is_done_once),
-        UNIT(progress_is_reported_meanwhile),
-        UNIT(the_first_failure_stops_the_others),
-        UNIT(two_failures_at_a_time),
-        UNIT(workers_that_cannot_be_made),
+        UNIT(each_task_is_done_once), UNIT(progress_is_reported_meanwhile), UNIT(the_first_failure_stops_the_others),
+        UNIT(two_failures_at_a_time), UNIT(workers_that_cannot_be_made),
     };
 
     (void)alarm(120); /* a deadlock ends here */
