@@ -140,6 +140,11 @@ static void values_are_cut_off(void)
             }
             for (size_t i = 0; i < a.ncortex; i++)
                 lowest += volume[a.mask[a.cortex[i]]] == 0;
+            for (size_t i = 0, next = 0; i < a.nmask; i++) {
+                const bool in_cortex = next < a.ncortex && a.cortex[next] == i;
+                next += in_cortex;
+                CHECK_ROW(in_cortex || run.lost[i] || volume[a.mask[i]] > 300, i);
+            }
         }
     }
     CHECK(run.volume == VOLUMES && highest + lowest == 5 * a.ncortex && lowest > 3 * a.ncortex);
