@@ -8,6 +8,8 @@ $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(STATIC)
 
 # The test of failing allocations brings allocators of its own.
 $(OUT)/tests/unit/test_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+$(OUT)/tests/unit/test_failing: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc \
+                                           -Wl,--wrap=pthread_create
 
 .PHONY: unit check check-quick deps-check style format
 unit: $(UNIT_BIN) ## Build the unit tests
