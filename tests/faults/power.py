@@ -14,7 +14,6 @@ stand side by side; then `boldinfo --verify` must say so.
 import argparse
 import collections
 import itertools
-import os
 import random
 import subprocess
 import sys
