@@ -10,6 +10,7 @@
 #include "io/runjson.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
@@ -114,7 +115,7 @@ static void on_signal(int number)
 
 static void catch_signals(void)
 {
-    const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGXFSZ};
+    const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_NODEFER};
     struct sigaction old;
 
@@ -392,12 +393,23 @@ static void keep_memory(void)
 #endif
 }
 
+/* A descriptor 0, 1 or 2 that is closed would go to the next file that is opened, and messages would end up in an
+ * output. So it is taken by something that can be neither read nor written. */
+static void fill_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_PATH) != fd && open("/", O_PATH) != fd)
+            _exit(1); /* no message can be given */
+    }
+}
+
 void cli_parse(struct cli *cli, const struct cli_program *program, int argc, char **argv)
 {
     const char *scratch = getenv("BOLDMILL_SCRATCH");
     bool options = true;
 
     *cli = (struct cli){.program = program};
+    fill_descriptors();
     catch_signals();
     keep_memory();
     if (!program->no_output)

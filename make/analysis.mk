@@ -1,7 +1,7 @@
 # What looks at the sources and at running programs: linters, valgrind, coverage.
 #     make lint                                 clang-tidy and cppcheck; only what has changed since the last time
 #     make valgrind VALGRIND='--all'            every unit test; a part of them otherwise
-#     make coverage COVERAGE='--faults 0'       with all places of the fault campaign; 12 of each kind otherwise
+#     make coverage COVERAGE='--faults 0'       with all places of the fault campaign; else one for each chain of calls
 
 LINT_C   := $(wildcard lib/*/*.c bin-src/*.c)
 TIDY     := $(LINT_C:%.c=$(BUILD)/lint/%.tidy)

@@ -8,6 +8,8 @@ $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(STATIC)
 
 # The test of failing allocations brings allocators of its own.
 $(OUT)/tests/unit/test_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+$(OUT)/tests/unit/test_failing: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc \
+                                           -Wl,--wrap=pthread_create
 
 .PHONY: unit check check-quick deps-check style format
 unit: $(UNIT_BIN) ## Build the unit tests
@@ -24,6 +26,10 @@ check-quick: $(VENV)/ready ## Run the tests of the release build alone
 .PHONY: slurm-check
 slurm-check: all $(VENV)/ready deps-slurm ## Run all tests on a real Slurm, which is started for it
 	$(VPY) -m pytest -q -p no:cacheprovider tests/test_slurm.py tests/test_slurm_generic.py tests/slurm_long.py
+
+.PHONY: sge-check
+sge-check: all $(VENV)/ready deps-sge ## Run the tests on a real Grid Engine, which is started for it
+	$(VPY) -m pytest -q -p no:cacheprovider tests/test_slurm_generic.py tests/sge_long.py
 
 C_FILES := $(wildcard bin-src/*.[ch] lib/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/faults/*.[ch] tests/coverage/*.[ch] tests/sharedfs/*.[ch] tests/analysis/*.h bench/*.[ch])
 format: $(VENV)/ready ## Format all sources

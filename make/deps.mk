@@ -21,6 +21,16 @@ deps-slurm: ## Install Slurm for the tests of profiles/slurm
 	@PATH="$$PATH:/usr/sbin" make/need.sh optional:slurmdbd:slurmdbd optional:mariadbd:mariadb-server-core \
 	  optional:mariadb:mariadb-client-core
 
+# A real Grid Engine for tests (tests/sgecluster.py): unpacked, not installed, so that no daemon of the system starts.
+SGE_DEBS := gridengine-master gridengine-exec gridengine-client gridengine-common libjemalloc2 libmunge2 libhwloc15 libtirpc3
+.PHONY: deps-sge
+deps-sge: build/gridengine/ready ## Unpack Grid Engine for the tests of profiles/sge (Debian alone)
+build/gridengine/ready:
+	@mkdir -p $(@D)/debs
+	cd $(@D)/debs && apt-get download -qq $(SGE_DEBS)
+	for deb in $(@D)/debs/*.deb; do dpkg-deb -x $$deb $(@D) || exit 1; done
+	@touch $@
+
 deps-python:
 	@make/need.sh python3:python3 venv:python3-venv
 

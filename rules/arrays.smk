@@ -24,6 +24,7 @@ if config["route"] == "packed":
             mem_mb=asks.memory(1280),
             runtime=asks.minutes(10, per_gb=2),
         params:
+            states=states_of(design_files, cleaning_files, roi_files, roi_table),
             cut=cut_options,
             stages=clean_stages,
             join=join_options,
@@ -60,6 +61,7 @@ else:
             read=direct_options,
             streamed=streamed_runs,
             etags=streamed_etags,
+            states=states_of(stored_runs, design_files, cleaning_files, mask_file, roi_files, roi_table),
             stages=direct_stages,
             join=join_options,
         shell:

@@ -17,6 +17,7 @@ rule clean:
         mem_mb=asks.memory(768),
         runtime=asks.minutes(10, per_gb=2),
     params:
+        states=states_of(label_files, cleaning_files),
         stages=lambda wildcards: clean_stages(wildcards, config["clean"]["dtype"]),
         options=command.options(store=config["pack"]["store"]),
     shell:

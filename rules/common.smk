@@ -1,11 +1,12 @@
 # The configuration, and where results go. What the rules ask about the dataset is in dataset.smk, the options that they
 # give to the programs in options.smk.
 #
-# What makes a result stale: a change of its input files, of the list of them, or of the settings that it depends on,
-# which all reach the programs through `params` (made from wildcards and config alone: Snakemake does not watch params
-# that are made from input). The programs in bin/ are no inputs: rebuilding them would pack everything anew although
-# packing is lossless. After an upgrade that changes results say so, with e.g. `-R arrays`. Designs are inputs of the
-# arrays, whose labels they are; a packed session depends only on how many rows they have.
+# What makes a result stale: a change of its input files (also to older ones: states_of), of the list of them, or of
+# the settings that it depends on, which all reach the programs through `params` (made from wildcards and config alone:
+# Snakemake does not watch params that are made from input). The programs in bin/ are no inputs: rebuilding them would
+# pack everything anew although packing is lossless. After an upgrade that changes results say so, with e.g. `-R
+# arrays`. Designs are inputs of the arrays, whose labels they are; a packed session depends only on how many rows they
+# have.
 import json
 import os
 import shlex

@@ -68,3 +68,13 @@ def roi_files(wildcards):
 
 def roi_table(wildcards):
     return DATA.roi_table(wildcards.subject, wildcards.roi)
+
+
+def states_of(*finders):
+    """The states of these files, for the params of a rule. Snakemake goes by times alone: it passes over a file in
+    whose place an older one was put (mv, rsync -a, cp -p)."""
+
+    def found(wildcards):
+        return files.states([path for find in finders for path in values.listed(find(wildcards))])
+
+    return found

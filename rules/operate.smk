@@ -59,12 +59,16 @@ onsuccess:
     guarded(finish)
 
 
+def failed():
+    """What went wrong, once more and in short, and how far it came."""
+    done, jobs = watched["progress"], watched["jobs"]
+    left = [job for key, job in jobs.items() if done.jobs[key].ended is None]
+    shown(progress.failures(done.failed, costs.too_much(workflow.dag, left, config["cache"])))
+    shown([done.so_far() + "; the same call goes on from here"])
+
+
 onerror:
-    guarded(
-        lambda: shown(
-            [watched["progress"].line().removeprefix("boldmill: ") + "; the same call goes on from here"]
-        )
-    )
+    guarded(failed)
 
 
 # Estimates

@@ -19,5 +19,6 @@ rule pack:
     params:
         options=pack_options,
         rows=design_rows,
+        states=states_of(run_files, mask_file),
     shell:
         "nifti2h5 --threads {threads} {params.options} -- {input.runs:q} {output:q} 2> {log:q}"

@@ -47,6 +47,7 @@ else:
             mem_mb=asks.memory(1024, per_largest=2),
             runtime=asks.minutes(10, per_gb=2),
         params:
+            states=states_of(run_files, mask_file),
             read=lambda wildcards: command.options(**read_options(wildcards), mask=mask_file(wildcards)),
             options=command.options(**config["report"]),
         shell:

@@ -10,23 +10,15 @@ are free ones. The nodes n1 and n2 are this machine twice, and claim more proces
 """
 
 import argparse
-import getpass
 import os
-import shutil
-import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
+
+from localcluster import PATH, LocalCluster, Unavailable, command, free_ports, lacking
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue", "sinfo", "scontrol")
 ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db", "mariadb", "sacct", "sacctmgr")
-PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-
-# A daemon ends with the process that started it, even if that is killed.
-ORPHAN = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
 
 CONTROLLER = """\
 ClusterName=mill
@@ -92,69 +84,37 @@ StorageLoc=mill
 """
 
 
-class Unavailable(Exception):
-    """Why there is no Slurm here."""
-
-
-def find(name):
-    return shutil.which(name, path=PATH)
-
-
-def lacking(names=NEEDED):
-    return [name for name in names if not find(name)]
-
-
-def free_ports(count):
-    """Ports that nobody listens at now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-class Cluster:
+class Cluster(LocalCluster):
     def __init__(self, accounting=True, cpus=8, memory=16000):
-        if missing := lacking():
+        if missing := lacking(NEEDED):
             raise Unavailable(f"no Slurm here: {', '.join(missing)} not found; make deps-slurm installs it")
+        super().__init__()
         self.accounting = accounting and not lacking(ACCOUNTING)
-        self.folder = Path(tempfile.mkdtemp(prefix="mill-", dir="/tmp"))  # short: names of sockets have 107 bytes
-        self.children = []
         names = ("ctld", "n1", "n2", "dbd", "sql")
         self.words = dict(zip(names, free_ports(len(names)), strict=True)) | {
             "host": socket.gethostname().split(".")[0],
-            "user": getpass.getuser(),
+            "user": self.user,
             "folder": self.folder,
             "storage": "slurmdbd" if self.accounting else "none",
             "cpus": cpus,
             "memory": memory,
         }
-        self.env = os.environ | {
-            "PATH": f"{self.folder}/bin{os.pathsep}{PATH}",
-            "SLURM_CONF": f"{self.folder}/slurm.conf",
-        }
+        self.env |= {"PATH": f"{self.folder}/bin{os.pathsep}{PATH}", "SLURM_CONF": f"{self.folder}/slurm.conf"}
+        self.mark = f"SLURM_CONF={self.folder}/slurm.conf"
 
     # Starting
 
-    def start(self):
-        try:
-            self.configure()
-            self.munge()
-            if self.accounting:
-                self.database()
-            self.daemon("slurmctld", "-D")
-            self.daemon("slurmd", "-D", "-N", "n1")
-            self.daemon("slurmd", "-D", "-N", "n2")
-            self.until(self.idle, "nodes do not come up", 60)
-        except BaseException:
-            self.stop()
-            raise
-        return self
+    def begin(self):
+        self.configure()
+        self.munge()
+        if self.accounting:
+            self.database()
+        self.daemon("slurmctld", "-D")
+        self.daemon("slurmd", "-D", "-N", "n1")
+        self.daemon("slurmd", "-D", "-N", "n2")
+        self.until(self.idle, "nodes do not come up", 60)
 
     def configure(self):
-        self.folder.chmod(0o755)
         more = ACCOUNTED.format(**self.words) if self.accounting else ""
         for name, text, mode in (("slurm.conf", CONTROLLER, 0o644), ("slurmdbd.conf", DATABASE, 0o600)):
             path = self.folder / name
@@ -164,7 +124,7 @@ class Cluster:
             (self.folder / name).mkdir()
         # Jobs of Snakemake's plugin call srun without SLURM_CONF, as on a cluster that has its file in /etc.
         srun = self.folder / "bin/srun"
-        srun.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {find("srun")} "$@"\n')
+        srun.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {self.find("srun")} "$@"\n')
         srun.chmod(0o755)
 
     def munge(self):
@@ -179,11 +139,11 @@ class Cluster:
 
     def database(self):
         data, sock = self.folder / "sql", self.folder / "sql.sock"
-        make = ["--no-defaults", f"--datadir={data}", f"--user={self.words['user']}", "--skip-test-db"]
+        make = ["--no-defaults", f"--datadir={data}", f"--user={self.user}", "--skip-test-db"]
         self.call("mariadb-install-db", *make, "--auth-root-authentication-method=normal", "--skip-name-resolve")
         small = ["--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0"]
         where = [f"--datadir={data}", f"--socket={sock}", f"--port={self.words['sql']}", "--bind-address=127.0.0.1"]
-        where += [f"--pid-file={self.folder}/run/sql.pid", f"--user={self.words['user']}", "--skip-name-resolve"]
+        where += [f"--pid-file={self.folder}/run/sql.pid", f"--user={self.user}", "--skip-name-resolve"]
         self.daemon("mariadbd", "--no-defaults", *where, *small, "--innodb-lock-wait-timeout=900")
         ask = ["--no-defaults", f"--socket={sock}", "-u", "root", "-e"]
         self.until(lambda: self.says("mariadb", *ask, "select 1") is not None, "MariaDB does not start", 60)
@@ -196,53 +156,10 @@ class Cluster:
         self.until(lambda: self.says("sacctmgr", "-n", "list", "cluster") is not None, "slurmdbd does not start", 60)
         self.call("sacctmgr", "-i", "add", "cluster", "mill")
 
-    def daemon(self, name, *options):
-        with open(self.folder / f"run/{name}{len(self.children)}.said", "wb") as log:
-            how = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "start_new_session": True}
-            child = subprocess.Popen([*ORPHAN, find(name), *options], env=self.env, cwd=self.folder, **how)
-        self.children.append((name, child))
-
-    def until(self, ready, otherwise, seconds=30):
-        end = time.monotonic() + seconds
-        while not ready():
-            dead = [name for name, child in self.children if child.poll() is not None]
-            if dead or time.monotonic() > end:
-                raise Unavailable(
-                    f"{', '.join(dead)} ended\n{self.logs()}" if dead else f"{otherwise}\n{self.logs()}"
-                )
-            time.sleep(0.1)
-
-    def logs(self, lines=15):
-        files = sorted([*self.folder.glob("*.log"), *self.folder.glob("run/*.said")])
-        return "\n".join(
-            f"{path.name}:\n" + "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) for path in files
-        )
-
     def idle(self):
         return (self.says("sinfo", "-h", "-N", "-o", "%t") or "").split() == ["idle", "idle"]
 
     # Calls
-
-    def call(self, name, *options):
-        """What the command prints; it must succeed."""
-        done = subprocess.run(
-            [find(name), *map(str, options)],
-            env=self.env,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise Unavailable(f"{name} {' '.join(map(str, options))}: {done.stderr or done.stdout}")
-        return done.stdout
-
-    def says(self, *command):
-        """What the command prints, or None where it fails."""
-        try:
-            return self.call(*command)
-        except Unavailable:
-            return None
 
     def queue(self, columns="%i %T"):
         """Jobs that have not ended."""
@@ -256,39 +173,12 @@ class Cluster:
 
     # Stopping
 
-    def stop(self):
+    def cancel(self):
         if any(name == "slurmctld" and child.poll() is None for name, child in self.children):
-            self.says("scancel", "-u", self.words["user"])
+            self.says("scancel", "-u", self.user)
             end = time.monotonic() + 30
             while self.says("squeue", "-h") and time.monotonic() < end:
                 time.sleep(0.2)
-        for _, child in reversed(self.children):
-            child.terminate()
-            try:
-                child.wait(30)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-        for process in self.strays():
-            os.kill(process, signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def strays(self):
-        """Processes that were started in this cluster and are still there."""
-        mark, found = f"SLURM_CONF={self.folder}/slurm.conf".encode(), []
-        for path in Path("/proc").glob("[0-9]*/environ"):
-            try:
-                if mark in path.read_bytes().split(b"\0") and int(path.parent.name) != os.getpid():
-                    found.append(int(path.parent.name))
-            except OSError:  # ended, or not ours
-                continue
-        return found
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *what):
-        self.stop()
 
 
 def main():
@@ -296,12 +186,7 @@ def main():
     args.add_argument("--no-accounting", action="store_true", help="without slurmdbd, even where it is there")
     args.add_argument("command", nargs=argparse.REMAINDER)
     args = args.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        with Cluster(accounting=not args.no_accounting) as cluster:
-            return subprocess.run(args.command or [os.environ.get("SHELL", "sh")], env=cluster.env).returncode
-    except Unavailable as why:
-        sys.exit(f"cluster: {why}")
+    return command(lambda: Cluster(accounting=not args.no_accounting), args.command)
 
 
 if __name__ == "__main__":

@@ -1,71 +1,14 @@
-"""What the tests on a real Slurm share: a dataset, a workflow whose jobs go through sbatch, bad programs."""
+"""A workflow whose jobs go through a real Slurm."""
 
-import os
 import re
-import shutil
-import signal
-import subprocess
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from conftest import BIN, PATIENCE, ROOT
-from flow import ENV, Done, Flow
-from slurmcluster import Cluster
-
-# As the demo's subject, with one session more.
-DEMO = ("--subjects", "1", "--sessions", "1-4", "--dims", "24,28,22", "--seed", "1")
-GENERAL = "cache/subj01/general.fmri.npy"
-IMPATIENT = str(ROOT / "tests/impatient")
+from clusterflow import ClusterFlow
 
 
 @dataclass
-class SlurmFlow(Flow):
-    """A flow whose jobs go through a cluster, with the project's profile."""
-
-    cluster: Cluster = None
+class SlurmFlow(ClusterFlow):
     profile: str = "slurm"
-    env: dict = field(init=False)
-
-    def __post_init__(self):
-        wanted = {name: value for name, value in self.cluster.env.items() if name in ENV or name == "SLURM_CONF"}
-        self.env = wanted | {"PYTHONPATH": os.pathsep.join([IMPATIENT, wanted["PYTHONPATH"]])}
-
-    def command(self, *targets, options=(), **config):
-        profile = ["--workflow-profile", str(ROOT / "profiles" / self.profile), "-j20"]
-        return super().command(*targets, options=[*profile, *options], **config)
-
-    def start(self, *targets, **how):
-        """A Snakemake in the background, in a session of its own; what it says is in the file `said`."""
-        with self.path("said").open("wb") as said:
-            return subprocess.Popen(
-                self.command(*targets, **how), stdout=said, stderr=said, env=self.env, start_new_session=True
-            )
-
-    def ended(self, child, seconds=300):
-        """The end of a Snakemake that `start` began."""
-        try:
-            return Done(child.wait(seconds * PATIENCE), self.said())
-        except subprocess.TimeoutExpired:
-            self.stop(child)
-            raise AssertionError(f"no end in sight\n{self.said()}") from None
-
-    def stop(self, child):
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGINT)
-            child.wait(60 * PATIENCE)
-
-    def any(self, *targets, **how):
-        return self.ended(self.start(*targets, **how))
-
-    def said(self):
-        return self.path("said").read_text(errors="replace")
-
-    def wait(self, ready, what, seconds=120):
-        end = time.monotonic() + seconds * PATIENCE
-        while not (found := ready()):
-            assert time.monotonic() < end, f"{what}\n{self.said()[-4000:]}\n{self.cluster.queue()}"
-            time.sleep(0.2)
-        return found
 
     # Jobs of the last call
 
@@ -92,41 +35,3 @@ class SlurmFlow(Flow):
             ended = job["State"].split()[0], round(memory, 1), int(job["TimelimitRaw"])
             found.setdefault(job["Comment"].rpartition("_")[2], []).append(ended)
         return found
-
-    # What may be left
-
-    def temporaries(self):
-        return sorted(path.name for path in self.path("cache").rglob(".*.tmp"))
-
-    def programs_at_work(self):
-        """Command lines of our programs that run for this flow."""
-        lines = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
-        return [line for line in lines if str(self.folder) in line and "nifti2h5" in line]
-
-
-def misbehaving(folder, mischief):
-    """Programs whose nifti2h5 does `mischief[session]` (shell) first, and touches a file at_work_SESSION.
-    `once COMMAND...` does it the first time only, `stop` stops nifti2h5 at work while there is a file `stop`."""
-    programs = folder / "programs"
-    shutil.copytree(BIN, programs, symlinks=True)
-    (programs / "nifti2h5").rename(programs / "nifti2h5.real")
-    cases = "".join(f"*session_{session:02d}.h5) {what} ;;\n" for session, what in mischief.items())
-    (programs / "nifti2h5").write_text(f"""#!/bin/sh
-once() {{ mkdir {folder}/once_$name 2>/dev/null || return 0; "$@"; }}
-stop() {{
-  while [ -e {folder}/stop ]; do
-    {programs}/nifti2h5.real "$@" & child=$!
-    until ls -A "${{last%/*}}" | grep -q "^.$name.h5.$child-.*tmp" || ! kill -0 $child; do :; done
-    kill -STOP $child && touch {folder}/stopped_${{name#session_}}
-    wait $child
-  done
-}}
-for last; do :; done
-name=$(basename "$last" .h5)
-touch {folder}/at_work_${{name#session_}}
-case $last in
-{cases}esac
-exec {programs}/nifti2h5.real "$@"
-""")
-    (programs / "nifti2h5").chmod(0o755)
-    return programs

@@ -267,14 +267,34 @@ def test_closed_standard_output_does_not_touch_a_file(run, inputs, tmp_path, nam
     assert target.read_bytes() == wanted
 
 
+FILE_WRITERS = [(name, kind) for name in STREAMERS for kind in (".h5", ".npys")]
+FILE_WRITERS += [("concat", ".fmri.npy"), ("shuffleidx", ".npy"), ("boldqc", ".json")]
+
+
+@pytest.mark.parametrize(("name", "kind"), FILE_WRITERS)
+@pytest.mark.parametrize("closed", [(2,), (0, 1, 2), "stdin"])
+def test_closed_descriptors_do_not_touch_a_file(run, inputs, tmp_path, name, kind, closed):
+    """The target could get the descriptor of the messages, and they would stand in it."""
+    target, source = tmp_path / f"out{kind}", None
+    if closed == "stdin":  # the input is open already, so the target is the first to be opened
+        if name not in READERS:
+            pytest.skip("reads no standard input")
+        closed, source = (2,), "-"
+    data = (inputs / "run.npys").read_bytes() if source else None
+    outputs = []
+    for how in ({}, {"preexec_fn": lambda: [os.close(fd) for fd in closed]}):
+        run(name, "--progress", *arguments(name, inputs, target, source), stdin=data, **how)
+        made = [path for path in tmp_path.iterdir() if path.is_file()]
+        outputs.append({path.name: path.read_bytes() for path in made})
+        for path in made:
+            path.unlink()
+    assert outputs[0] and outputs[0] == outputs[1]
+
+
 def small_files():
     """The disk is full after 3000 bytes, for whoever writes."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
-
-
-FILE_WRITERS = [(name, kind) for name in STREAMERS for kind in (".h5", ".npys")]
-FILE_WRITERS += [("concat", ".fmri.npy"), ("shuffleidx", ".npy"), ("boldqc", ".json")]
 
 
 @pytest.mark.parametrize(("name", "kind"), FILE_WRITERS)
@@ -336,7 +356,7 @@ def test_input_as_its_own_output(run, inputs, tmp_path, kind):
 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("kind", [".h5", ".npys"])
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
 def test_interrupt_leaves_nothing(run, inputs, tmp_path, name, kind, sent):
     """Half a stream comes, then nothing more; the program waits with its temporary open."""
     blob = (inputs / "run.npys").read_bytes()

@@ -4,14 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import BIN, ROOT
+from conftest import BIN, ROOT, bold, write_nifti
 from flow import Flow
 
-sys.path.insert(0, str(ROOT / "tests/faults"))
+sys.path[:0] = [str(ROOT / "tests/faults"), str(ROOT / "rules")]
 import campaign  # noqa: E402
+
+from operate import verify  # noqa: E402
 
 pytest.importorskip("snakemake", reason="Snakemake is not installed; make .venv/ready installs it")
 
@@ -126,15 +129,60 @@ def test_verify_knows_every_file(flow, tmp_path):
     assert verified(cache)[0] == 1 and "session_01.h5: is empty" in verified(cache)[1]
 
 
-def test_verify_knows_what_was_measured(flow, tmp_path):
-    flow("cache/subj01/session_01.h5")
-    here, packed = tmp_path / "measured", flow.path("cache/subj01/session_01.h5")
-    here.mkdir()
-    subprocess.run([BIN / "boldqc", "--quiet", packed, here / "session_01.json"], check=True)
-    parts = ["session_01.carpet.npy", "session_01.maps.npy"]
-    assert verified(here)[::2] == (0, dict.fromkeys(["session_01.json", *parts], "good"))
-    (here / "session_01.json").unlink()
-    assert verified(here)[::2] == (1, dict.fromkeys(parts, "BAD"))
+def test_verify_passes_over_nothing(run, tmp_path):
+    """Folders that are links or cannot be read, links to nothing, names that are no lines; the arrays of boldqc."""
+    scan, cache, other = write_nifti(tmp_path / "run.nii.gz", bold()), tmp_path / "cache", tmp_path / "other"
+    for folder in (cache / "subj01", cache / "quality", other):
+        folder.mkdir(parents=True)
+    run("nifti2h5", scan, cache / "subj01/a\nBAD b.h5")
+    run("boldqc", cache / "subj01/a\nBAD b.h5", cache / "quality/session_01.json")
+    (cache / "subj01/round").symlink_to("..")
+    quality = {f"quality/session_01{end}": "good" for end in (".json", ".maps.npy", ".carpet.npy")}
+    status, said, lists = verified(cache)
+    assert (status, lists) == (0, quality | {"subj01/a\\nBAD b.h5": "good"}), said
+    data = bytearray((cache / "subj01/a\nBAD b.h5").read_bytes())
+    data[len(data) // 2] ^= 1
+    (other / "session_01.h5").write_bytes(data)
+    (cache / "subj02").symlink_to(other)
+    (cache / "subj01/session_09.h5").symlink_to("nowhere")
+    os.mkfifo(cache / "subj01/session_08.h5")
+    status, said, lists = verified(cache)
+    assert status == 1 and "session_09.h5: is a link to nothing" in said and "subj02/session_01.h5" in said
+    assert lists["subj02/session_01.h5"] == lists["subj01/session_09.h5"] == "BAD"
+    assert lists["subj01/session_08.h5"] == "unverifiable"
+    (cache / "quality/session_01.json").unlink()
+    assert verified(cache)[2]["quality/session_01.maps.npy"] == "BAD"
+
+
+def test_verify_names_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
+    (tmp_path / "subj01").mkdir()
+    look = os.scandir
+
+    def without_permission(path):
+        if str(path).endswith("subj01"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", without_permission)
+    found, wrong = verify.files(tmp_path)
+    assert found == [] and list(map(str, wrong)) == ["subj01"] and "denied" in wrong[Path("subj01")]
+
+
+def test_a_file_that_an_older_one_replaces(flow):
+    """As mv, rsync -a and cp -p do. Snakemake goes by times alone; we do not."""
+    flow(GENERAL)
+    assert flow.plan(GENERAL) == []
+    design = next((flow.folder / "nsd").rglob("design_session01_run01.tsv"))
+    put_older(str(design).replace("run01", "run02"), design)
+    assert flow.plan(GENERAL) == [("arrays", "general.fmri.npy")]
+    put_older(str(a_run(flow)).replace("run01", "run02"), a_run(flow))
+    assert flow(GENERAL).jobs == [("arrays", "general.fmri.npy"), ("pack", "session_01.h5")]
+    assert flow.plan(GENERAL) == []
+
+
+def put_older(source, target):
+    shutil.copy(source, target)
+    os.utime(target, (1.5e9, 1.5e9))
 
 
 # The disk, and inputs that are replaced

@@ -170,6 +170,90 @@ def test_a_description_of_which_a_byte_is_damaged(stem):
             boldmill.Arrays(stem)
 
 
+def leave(*path):
+    """A change of a description: this key goes."""
+    return lambda info: inner(info, path).pop(path[-1])
+
+
+def put(value, *path):
+    return lambda info: inner(info, path).__setitem__(path[-1], value)
+
+
+def inner(info, path):
+    for key in path[:-1]:
+        info = info[key]
+    return info
+
+
+CONTRADICTIONS = [
+    *(put(value, "fmri") for value in ("x", None, [], 5)),
+    *(leave("fmri", key) for key in ("shape", "dtype", "file", "crc32")),
+    *(
+        put(value, "fmri", "shape")
+        for value in ([ROWS, 37, 1], [ROWS, 36], [ROWS - 1, 37], [float(ROWS), 37.0], "xy")
+    ),
+    *(put(value, "fmri", "dtype") for value in ("float64", "O", ["float32"])),
+    *(put(value, "fmri", "file") for value in (5, None)),
+    *(put(value, "meta") for value in ({}, 5)),
+    put([ROWS - 1], "meta", "shape"),
+    *(put(value, "grid") for value in ([], None, {})),
+    *(put(value, "grid", "dims") for value in ([7, 6], [7, 6, -5], [1, 1, 1], ["7", 6, 5], [7.0, 6.0, 5.0])),
+    *(put(value, "grid", "affine") for value in ([1, 2], None, [["x"] * 4] * 3)),
+    *(put(value, "tr") for value in ("x", None, float("nan"), float("inf"))),
+    *(put(value, "voxels") for value in ([1, 2], "abc", list(range(36, -1, -1)), [5] * 37, [2**70] * 37, {}, None)),
+    *(
+        put(value, "voxels")
+        for value in ([k + 0.5 for k in range(37)], list(range(-1, 36)), list(range(10**6, 10**6 + 37)))
+    ),
+    *(
+        put(value, key)
+        for key in ("runs", "sessions")
+        for value in ([], {}, 5, ["a"], [{}], [{"first_row": 0, "rows": 1}])
+    ),
+    *(put(value, "runs", 0, "first_row") for value in (1, -1, "0")),
+    *(put(value, "runs", 0, "times") for value in ([0], 5)),
+    *(put(value, "schema") for value in ("1", None, {})),
+]
+
+
+def test_descriptions_that_contradict_themselves(stem):
+    """Sealed by whoever wrote them, so that only what they say can be wrong."""
+    with open(f"{stem}.json") as f:
+        text = f.read()
+    for at, spoil in enumerate(CONTRADICTIONS):
+        info = json.loads(text)
+        spoil(info)
+        with open(f"{stem}.json", "wb") as f:
+            f.write(sealed(info))
+        with pytest.raises(boldmill.DataError, match=r"roi\.json"):
+            pytest.fail(f"change {at} is accepted: {boldmill.Arrays(stem)}")
+
+
+@pytest.mark.parametrize("which", ["fmri", "meta"])
+def test_arrays_that_are_made_anew_between(run, stem, tmp_path, which):
+    """Other values of the same shape, after the description was read and before the array is: no mix of both."""
+    arrays, other = boldmill.Arrays(stem), boldmill.Arrays(stem)
+    mapped, first = getattr(other, which), load(stem)[which == "meta"].copy()
+    (tmp_path / "new").mkdir()
+    new = make_arrays(run, tmp_path / "new")
+    change(f"{new}.json", tr=2.5)
+    for end in ("meta.npy", "json", "fmri.npy"):  # as concat does it
+        os.replace(f"{new}.{end}", f"{stem}.{end}")
+    assert np.array_equal(mapped, first)
+    with pytest.raises(boldmill.DataError, match="another one than when it was read"):
+        getattr(arrays, which)
+    assert boldmill.Arrays(stem).fmri.shape == (ROWS, 37)
+
+
+def test_copies_know_their_labels_too(stem):
+    blob = pickle.dumps(boldmill.Arrays(stem))
+    with open(f"{stem}.json") as f:
+        meta = json.load(f)["meta"]
+    change(f"{stem}.json", meta=meta | {"crc32": "00000000"})
+    with pytest.raises(boldmill.DataError, match="other arrays"):
+        pickle.loads(blob)
+
+
 def test_a_newer_schema(stem):
     change(f"{stem}.json", schema=2)
     with pytest.raises(boldmill.DataError, match="newer"):

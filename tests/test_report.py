@@ -121,8 +121,36 @@ def test_a_failed_call_says_how_far_it_came(root, tmp_path):
     run = next(spoilt.rglob("timeseries_session02_run03.nii.gz"))
     run.write_bytes(run.read_bytes()[:-50])
     done = flow.fails(GENERAL, root=str(spoilt), options=["-k"])
-    assert "boldmill: 1 of 2 sessions, 0 of 1 ROI arrays" in done.text and "the same call goes on" in done.text
+    last = [line for line in done.text.splitlines() if line.startswith("boldmill: ")][-2:]
+    assert re.search(r"session_02.h5 failed: nifti2h5: \S+run03.nii.gz: .*truncated", last[0]), last
+    assert re.fullmatch(
+        r"boldmill: 1 of 2 sessions, 0 of 1 ROI arrays; \d+ s; the same call goes on from here", last[1]
+    )
+    assert max(map(len, done.text.splitlines())) < 400 and " [...] " in done.text
     assert not flow.path("cache/summary.json").exists()
+
+
+LOG = """nifti2h5: warning: look at this
+applymask: label "V1x" is not in the table; the names are V1v
+applymask: try 'applymask --help'
+detrend: standard input: is empty; its writer failed, see its message
+"""
+
+
+def test_the_cause_of_a_failure_is_told_in_a_line(tmp_path):
+    log, nothing, long = tmp_path / "V1.log", tmp_path / "no.log", tmp_path / "long.log"
+    log.write_text(LOG)
+    nothing.write_text("nifti2h5: warning: look at this\n")
+    long.write_text("concat: " + "x" * 1000 + "; do that\n")
+    failed = {1: (["V1.npy"], [str(log)]), 2: (["a.h5", "b"], [str(nothing)]), 3: ([], [str(tmp_path / "gone")])}
+    first, second, third = progress.failures(failed, "the disk is full")
+    assert first == 'V1.npy failed: applymask: label "V1x" is not in the table; the names are V1v'
+    assert second == f"a.h5 failed: it left no message in {nothing}; the disk is full"
+    assert third == f"a job failed: it left no message in {tmp_path / 'gone'}; the disk is full"
+    (killed,) = progress.failures({2: failed[2]}, None)
+    assert killed.endswith("; was it killed, or is the disk full?")
+    (cut,) = progress.failures({1: (["x"], [str(long)])}, None)
+    assert len(cut) < 320 and cut.startswith("x failed: concat: xxx") and cut.endswith("x; do that")
 
 
 # The summary --------------------------------------------------------------------------------------------------------

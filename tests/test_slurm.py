@@ -1,4 +1,5 @@
 """The workflow through a real Slurm that is started for it (slurmcluster.py), with the project's own profiles."""
+# ruff: noqa: F401, F811 - imported fixtures
 
 import csv
 import os
@@ -7,8 +8,8 @@ import sys
 
 import pytest
 import slurmcluster
-from flow import Flow
-from slurmflow import DEMO, GENERAL, SlurmFlow, misbehaving
+from clusterflow import GENERAL, demo, local, misbehaving, results
+from slurmflow import SlurmFlow
 
 pytest.importorskip("snakemake_executor_plugin_slurm", reason="Snakemake's plugin for Slurm is not installed")
 
@@ -26,26 +27,6 @@ def cluster():
 
 
 @pytest.fixture(scope="module")
-def demo(run, tmp_path_factory):
-    root = tmp_path_factory.mktemp("demo") / "nsd"
-    run("synthnsd", "--quiet", *DEMO, root)
-    return root
-
-
-@pytest.fixture(scope="module")
-def local(demo, tmp_path_factory):
-    """The same made without a cluster."""
-    flow = Flow(tmp_path_factory.mktemp("local"), {"root": str(demo)})
-    flow(GENERAL)
-    return flow
-
-
-def results(flow):
-    found = [path for path in flow.path("cache/subj01").iterdir() if path.suffix in (".h5", ".npy", ".json")]
-    return {path.name: path.read_bytes() for path in found}
-
-
-@pytest.fixture(scope="module")
 def killed(cluster, demo, tmp_path_factory):
     """Session 1 needs more memory than it asked for, session 2 more time, session 3 is killed by its owner, session 4
     is sent back to the queue. This goes on while other tests run, as the least time that Slurm knows is a minute."""
@@ -55,8 +36,15 @@ def killed(cluster, demo, tmp_path_factory):
     programs = misbehaving(folder, {1: eater, 2: once, 3: once, 4: once})
     flow = SlurmFlow(folder, {"root": str(demo)}, cluster=cluster, bin=programs)
     child = flow.start(GENERAL, options=["--set-resources", "pack:runtime=attempt"])
-    cluster.call("scancel", "--signal=KILL", "--full", flow.wait(lambda: flow.running(3), "session 3 is not at work"))
-    cluster.call("scontrol", "requeue", flow.wait(lambda: flow.running(4), "session 4 is not at work"))
+    cluster.call(
+        "scancel",
+        "--signal=KILL",
+        "--full",
+        flow.wait(lambda: flow.running(3, "once_session"), "session 3 is not at work"),
+    )
+    cluster.call(
+        "scontrol", "requeue", flow.wait(lambda: flow.running(4, "once_session"), "session 4 is not at work")
+    )
     yield flow, child
     flow.stop(child)
 
@@ -75,15 +63,15 @@ def test_the_demo_subject(cluster, demo, local, killed, tmp_path):
 
 
 def test_cancelled_and_interrupted_workflows_leave_nothing_and_go_on(cluster, demo, local, tmp_path):
-    programs = misbehaving(tmp_path, {2: 'stop "$@"', 3: 'stop "$@"'})
+    programs = misbehaving(tmp_path, {2: 'hang "$@"', 3: 'hang "$@"'})
     flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=programs)
     for how, others in (("scancel", 2), ("interrupt", 0)):
-        for mark in tmp_path.glob("stopped_*"):
+        for mark in tmp_path.glob("hanging_*"):
             mark.unlink()
-        flow.path("stop").touch()
+        flow.path("hang").touch()
         child = flow.start(GENERAL, options=["--retries", "0"])
         for session in (2, 3):
-            flow.wait(lambda k=session: flow.running(k, "stopped"), f"session {session} is not at work")
+            flow.wait(lambda k=session: flow.running(k, "hanging"), f"session {session} is not at work")
         flow.wait(lambda n=others: flow.said().count("Finished jobid") == n, "sessions 1 and 4 are not made")
         assert len(flow.temporaries()) == 2
         if how == "scancel":
@@ -93,7 +81,7 @@ def test_cancelled_and_interrupted_workflows_leave_nothing_and_go_on(cluster, de
         assert flow.ended(child).status != 0, flow.said()
         flow.wait(lambda: not flow.queue(), "jobs are left")
         assert flow.temporaries() == [] and flow.programs_at_work() == []
-    flow.path("stop").unlink()
+    flow.path("hang").unlink()
     assert flow(GENERAL).jobs == [
         ("arrays", "general.fmri.npy"),
         ("pack", "session_02.h5"),

@@ -124,17 +124,27 @@ def locked_file(place):
     return ""
 
 
-def full_disk(place):
+def on_a_small_disk(place, work):
+    """What `work(folder)` says where the disk has 16 kB."""
     if os.geteuid():
         pytest.skip("only root may mount a small disk")
-    disk, path = place.folder / "disk", place.packed()
+    disk = place.folder / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", disk], capture_output=True).returncode:
         pytest.skip("a small disk needs the right to mount")
     try:
-        return place.says("detrend", path, disk / "a.h5")
+        return work(disk)
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def full_disk(place):
+    path = place.packed()
+    return on_a_small_disk(place, lambda disk: place.says("detrend", path, disk / "a.h5"))
+
+
+def full_cache(place):
+    return on_a_small_disk(place, lambda disk: place.fails(f"{disk}/subj01/general.fmri.npy", cache=str(disk)))
 
 
 def no_permission(place):
@@ -230,7 +240,7 @@ def dead_job(place):
 # By words that only this message has.
 PROVOKED = {
     "the programs are not there": no_programs,
-    "Additional properties": misspelt_key,
+    "there is no such key": misspelt_key,
     "Directory cannot be locked": held_lock,
     "unknown option": wrong_option,
     "no run of subject": wrong_root,
@@ -248,6 +258,7 @@ PROVOKED = {
     "no voxel is 7": no_such_label,
     "too large for float16": overflow,
     "No space left": full_disk,
+    "it left no message": full_cache,
     "Permission denied": no_permission,
     "Killed": dead_job,
     "memory is short": little_memory,

@@ -119,11 +119,8 @@ static bool from_floats(void *dst, enum bm_sample to, const float *src, size_t n
         return halves(dst, src, n);
     case BM_SAMPLE_BF16:
         return brains(dst, src, n);
-    case BM_SAMPLE_F64:
-        doubles(dst, src, n);
-        return true;
     default:
-        memcpy(dst, src, n * sizeof *src);
+        doubles(dst, src, n);
         return true;
     }
 }
@@ -134,9 +131,7 @@ bool bm_convert(void *dst, enum bm_sample to, const void *src, enum bm_sample fr
     float values[BLOCK];
     bool fits = true;
 
-    if (to == from)
-        memcpy(dst, src, n * size);
-    else if (from == BM_SAMPLE_F32)
+    if (from == BM_SAMPLE_F32)
         fits = from_floats(dst, to, src, n);
     else if (to == BM_SAMPLE_F32)
         floats(dst, src, n);

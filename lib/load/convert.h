@@ -10,8 +10,8 @@ enum bm_sample { BM_SAMPLE_F16 = 1, BM_SAMPLE_F32, BM_SAMPLE_F64, BM_SAMPLE_BF16
 
 size_t bm_sample_size(enum bm_sample type);
 
-/* n samples, rounded to the nearest, ties to even; NaN stays NaN. `from` is BM_SAMPLE_F16 or BM_SAMPLE_F32. false: a
- * finite value was too large for `to` and became infinite. */
+/* n samples, rounded to the nearest, ties to even; NaN stays NaN. `from` is BM_SAMPLE_F16 or BM_SAMPLE_F32, and not
+ * `to`. false: a finite value was too large for `to` and became infinite. */
 bool bm_convert(void *dst, enum bm_sample to, const void *src, enum bm_sample from, size_t n);
 
 #endif

@@ -16,9 +16,9 @@ int bm_pick_make(struct bm_pick *p, const int64_t *columns, int64_t n, struct bm
     if (!p->run)
         return -1;
     for (int64_t i = n - 1; i >= 0; i--) {
-        bool joined = i + 1 < n && columns[i + 1] == columns[i] + 1 && p->run[i + 1] < UINT32_MAX;
+        bool joined = i + 1 < n && columns[i + 1] == columns[i] + 1 && p->run[i + 1] < UINT16_MAX;
 
-        p->run[i] = joined ? p->run[i + 1] + 1 : 1;
+        p->run[i] = joined ? (uint16_t)(p->run[i + 1] + 1) : 1;
     }
     return 0;
 }

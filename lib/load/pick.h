@@ -11,7 +11,7 @@
 struct bm_pick {
     const int64_t *columns; /* n of them; not owned; NULL: all */
     int64_t n;
-    uint32_t *run; /* run[i]: columns[i], columns[i] + 1, ... stand so many in a row from i on; owned */
+    uint16_t *run; /* run[i]: columns[i], columns[i] + 1, ... stand at least so many in a row from i on; owned */
 };
 
 /* columns NULL: all n columns as they are. Free with bm_pick_free. */

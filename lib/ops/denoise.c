@@ -35,8 +35,7 @@ static void spread(const struct bm_denoise *d, struct bm_panel *p, double *scrat
         return;
     for (size_t i = d->kept; i-- > 0;)
         memmove(p->y + d->place[i] * BM_PANEL, p->y + i * BM_PANEL, BM_PANEL * sizeof *p->y);
-    if (d->spline.n)
-        bm_spline_panel(&d->spline, p, scratch);
+    bm_spline_panel(&d->spline, p, scratch);
 }
 
 static void gather(const struct bm_denoise *d, struct bm_panel *p)
@@ -214,14 +213,13 @@ static int plan_filter(struct bm_denoise *d, const struct bm_denoise_run *run, s
     return 0;
 }
 
+/* There are more rows than columns: plan() has seen to it. */
 static double *make_poly(const struct bm_denoise *d, size_t rows, struct bm_error *err)
 {
     double *q = bm_alloc(rows, d->npoly * sizeof *q, "basis", err);
 
-    if (q && d->npoly && !bm_poly_basis(q, rows, d->npoly - 1)) {
-        free(q);
-        q = NULL;
-    }
+    if (q && d->npoly)
+        (void)bm_poly_basis(q, rows, d->npoly - 1);
     return q;
 }
 
@@ -285,11 +283,11 @@ static int prepare(const struct bm_denoise *d, double *columns, size_t n, struct
 static int add_columns(struct bm_denoise *d, const struct bm_denoise_run *run, size_t n, struct bm_error *err)
 {
     double *columns = collect(d, run, n, err), *q = NULL;
-    size_t found = 0, cells;
+    size_t found = 0;
     int status = -1;
 
-    if (columns && !bm_mul(d->kept, d->nq + n, &cells, "basis", err))
-        q = bm_alloc(cells, sizeof *q, "basis", err);
+    if (columns)
+        q = bm_alloc(d->kept, (d->nq + n) * sizeof *q, "basis", err);
     if (q && !prepare(d, columns, n, err)) {
         memcpy(q, d->q, d->kept * d->nq * sizeof *q);
         status = bm_basis_extend(q, d->kept, d->nq, columns, n, &found, err);

@@ -175,7 +175,7 @@ void bm_resample(const struct bm_resample *r, struct bm_work *w)
         if (w->slope != 1.0 || w->inter != 0.0)
             bm_panel_line(&p, w->slope, w->inter);
         bm_panel_scale(&p, w, 0.0, scale);
-        if (w->nonfinite > before && moves && !w->zero)
+        if (w->nonfinite > before && moves)
             poison(&p);
         tamed = bm_panel_tame(&p, scale, unit);
         move(&moved, &p, r);

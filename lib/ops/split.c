@@ -192,9 +192,7 @@ void bm_split_sizes(size_t n, const struct bm_split_rule *rule, size_t *sizes)
 static int by_key(const void *a, const void *b)
 {
     const struct group_key *x = a, *y = b;
-    if (x->key != y->key)
-        return x->key < y->key ? -1 : 1;
-    return x->unit < y->unit ? -1 : x->unit > y->unit;
+    return (x->key > y->key) - (x->key < y->key);
 }
 
 static size_t count_groups(const struct group_key *key, size_t n)

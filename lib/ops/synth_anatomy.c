@@ -20,8 +20,8 @@ static const struct bm_synth_roi rois[BM_SYNTH_ROIS] = {
     {"floc-faces", 5, {"Unknown", "OFA", "FFA-1", "FFA-2", "mTL-faces", "aTL-faces"}, true},
 };
 
-/* A label's place: cortex is ranked from back to front, with nsdgeneral from 0 to 1; the voxels of a range are ranked
- * again from bottom to top, 0 to 1. */
+/* A label's place: cortex is ranked from back to front, with nsdgeneral, which is at most half of it, from 0 to 1,
+ * and no place beyond 1.6; the voxels of a range are ranked again from bottom to top, 0 to 1. */
 struct place {
     int roi;
     double back, front, bottom, top;
@@ -145,7 +145,7 @@ static int compare_ranked(const void *a, const void *b)
     const struct ranked *x = a, *y = b;
 
     if (x->key != y->key)
-        return x->key < y->key ? -1 : 1;
+        return (x->key > y->key) - (x->key < y->key);
     return (x->item > y->item) - (x->item < y->item);
 }
 
@@ -207,10 +207,8 @@ static void fill_mask(struct bm_synth_anatomy *a, const struct head *h, double l
 static void label_place(struct bm_synth_anatomy *a, const struct head *h, const struct place *place,
                         const struct ranked *order, double unit, struct ranked *scratch)
 {
-    size_t from = (size_t)(place->back * unit + 0.5), to = (size_t)(place->front * unit + 0.5), n;
+    size_t from = (size_t)(place->back * unit + 0.5), to = (size_t)(place->front * unit + 0.5), n = to - from;
 
-    to = to < a->ncortex ? to : a->ncortex;
-    n = to > from ? to - from : 0;
     for (size_t i = 0; i < n; i++) {
         scratch[i].item = order[from + i].item;
         scratch[i].key = point_at(h, a->mask[a->cortex[scratch[i].item]]).w;

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import core
+from . import core, description
 from .errors import DataError, MissingError, RangeError, UsageError
 
-SCHEMA = 1
 ENDINGS = (".fmri.npy", ".meta.npy", ".json", ".npy")
+ANEW = "make the arrays anew"
 
 
 def _stem(name: str | os.PathLike[str]) -> str:
@@ -40,18 +38,6 @@ def _read_header(f: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     return header["shape"], bool(header["fortran_order"]), np.lib.format.descr_to_dtype(header["descr"])
 
 
-def sealed(info: dict[str, Any]) -> bytes:
-    """The text of a description, which ends with its own checksum: docs/formats.md, "ROI arrays"."""
-    head = json.dumps({key: value for key, value in info.items() if key != "crc32"}).removesuffix("}").encode()
-    return head + b',"crc32":"%08x"}\n' % zlib.crc32(head)
-
-
-def _is_sealed(text: bytes) -> bool:
-    """Does a description end with the checksum of its own text?"""
-    head, _, seal = text.removesuffix(b"\n").rpartition(b",")
-    return seal == b'"crc32":"%08x"}' % zlib.crc32(head)
-
-
 class Arrays:
     """Values, metadata rows and description of one region: `boldmill.Arrays("cache/subj01/general")`.
 
@@ -64,7 +50,7 @@ class Arrays:
 
     def __init__(self, name: str | os.PathLike[str]) -> None:
         self.name = os.path.abspath(_stem(name))
-        self._info = self._read_description()
+        self._info = description.read(f"{self.name}.json")
 
     def _once(self, name: str, make: Callable[[], Any]) -> Any:
         """What was opened first, if two threads do so at once."""
@@ -72,13 +58,17 @@ class Arrays:
         return self.__dict__.setdefault(name, make()) if kept is None else kept
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"name": self.name, "crc32": self._info["fmri"]["crc32"]}
+        return {"name": self.name, "crc32": self._content()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.name = state["name"]
-        self._info = self._read_description()
-        if self._info["fmri"]["crc32"] != state["crc32"]:
+        self._info = description.read(f"{self.name}.json")
+        if self._content() != state["crc32"]:
             raise DataError(f"{self.name}.json: describes other arrays than when this was made; open them anew")
+
+    def _content(self) -> list[str]:
+        """The checksums of the arrays."""
+        return [self._info[which]["crc32"] for which in ("fmri", "meta") if self._info[which]]
 
     def __repr__(self) -> str:
         rows, voxels = self.shape
@@ -88,29 +78,6 @@ class Arrays:
         return self.shape[0]
 
     # What the description says
-
-    def _read_description(self) -> dict[str, Any]:
-        path = f"{self.name}.json"
-        try:
-            text = Path(path).read_bytes()
-            info = json.loads(text)
-        except FileNotFoundError:
-            raise MissingError(
-                f"{path}: is not there; make the arrays, for example with `snakemake -j8 SUBJECT/ROI.fmri.npy`, or "
-                "correct the name"
-            ) from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise DataError(f"{path}: cannot be read ({error}); make the arrays anew") from None
-        if not isinstance(info, dict) or info.get("boldmill") != "arrays":
-            raise DataError(f"{path}: does not describe arrays of boldmill; give the NAME of NAME.fmri.npy")
-        if info.get("schema", 0) > SCHEMA:
-            raise DataError(f"{path}: schema {info['schema']} is newer than this package; install a newer one")
-        if not _is_sealed(text):
-            raise DataError(f"{path}: its checksum does not match; it is damaged or was edited, make the arrays anew")
-        for key in ("fmri", "meta", "voxels", "grid", "runs", "sessions", "tr"):
-            if key not in info:
-                raise DataError(f"{path}: {key} is missing; make the arrays anew")
-        return info
 
     @property
     def info(self) -> dict[str, Any]:
@@ -169,24 +136,27 @@ class Arrays:
         return os.path.join(os.path.dirname(self.name), os.path.basename(entry["file"]))
 
     def _open(self, which: str) -> NDArray:
-        """Maps a file whose header and length are as the description says."""
+        """Maps a file whose header and length are as the description says, which must not have changed since."""
         path, entry = self.path(which), self._info[which]
         try:
             with open(path, "rb") as f:
                 shape, fortran, dtype = _read_header(f)
                 offset, size = f.tell(), os.fstat(f.fileno()).st_size
+                named = self.dtype if which == "fmri" else dtype
+                if fortran or dtype.hasobject or list(shape) != entry["shape"] or dtype != named:
+                    raise DataError(f"{path}: holds {dtype} {list(shape)}, not what {self.name}.json says; {ANEW}")
+                if size != offset + dtype.itemsize * int(np.prod(shape, dtype=object)):
+                    raise DataError(f"{path}: has {size} bytes, which is not what its header says; {ANEW}")
+                mapped = np.memmap(f, dtype, "r", offset, shape) if size > offset else np.empty(shape, dtype)
         except FileNotFoundError:
-            raise MissingError(f"{path}: is not there, though {self.name}.json is; make the arrays anew") from None
+            raise MissingError(f"{path}: is not there, though {self.name}.json is; {ANEW}") from None
+        except DataError:
+            raise
         except (OSError, ValueError, KeyError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
-            raise DataError(f"{path}: is no NPY file ({error}); make the arrays anew") from None
-        named = self.dtype if which == "fmri" else dtype
-        if fortran or dtype.hasobject or list(shape) != entry["shape"] or dtype != named:
-            raise DataError(f"{path}: holds {dtype} {list(shape)}, not what {self.name}.json says; make them anew")
-        if size != offset + dtype.itemsize * int(np.prod(shape, dtype=object)):
-            raise DataError(f"{path}: has {size} bytes, which is not what its header says; make the arrays anew")
-        if size == offset:
-            return np.empty(shape, dtype)
-        return np.memmap(path, mode="r", dtype=dtype, shape=tuple(shape), offset=offset)
+            raise DataError(f"{path}: is no NPY file ({error}); {ANEW}") from None
+        if not description.is_unchanged(f"{self.name}.json", self._info):
+            raise DataError(f"{self.name}.json: is another one than when it was read; open the arrays anew")
+        return mapped
 
     @property
     def fmri(self) -> NDArray:

@@ -6,7 +6,8 @@ import os
 import zlib
 from pathlib import Path
 
-from .arrays import Arrays, sealed
+from .arrays import Arrays
+from .description import sealed
 from .errors import DataError
 from .files import whole
 from .make import alone

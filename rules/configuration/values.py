@@ -1,6 +1,7 @@
 """Values in the configuration: their types, and lists of numbers."""
 
 import re
+from difflib import get_close_matches
 
 import yaml
 
@@ -81,3 +82,15 @@ def labels_wanted(spec, found):
 def same_label(label, item):
     item = str(item).strip()
     return label == item or (label.isdecimal() and item.isdecimal() and int(label) == int(item))
+
+
+def likely(word, words):
+    """A part of a message: which of the words was meant, where one is like it."""
+    close = get_close_matches(word, list(words), 1, 0.7)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def some(names, most=12):
+    """Names for a message: a, b, c and 40 more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -5,6 +5,7 @@ a bucket. Which files there are it learns from a `files` object (files.py).
 """
 
 import os
+import re
 from functools import wraps
 
 from configuration import stages, values
@@ -100,11 +101,29 @@ class Dataset:
 
     @remembered
     def subjects(self):
-        found = sorted({file.labels["subject"] for file in self.every_run()})
+        found = self.subjects_there()
         if not found:
             here = f"(now root: {self.root})"
-            raise self.wrong(f"{self.patterns_of('runs')[0]}: no run is there; correct root or layout {here}")
-        return values.labels_wanted(self.config["subjects"], found)
+            raise self.wrong(
+                f"{self.patterns_of('runs')[0]}: no run is there; correct root or layout {here}{self.hint()}"
+            )
+        wanted = values.labels_wanted(self.config["subjects"], found)
+        for label in wanted:
+            if not re.fullmatch(patterns.LABELS["subject"], label):
+                said = "a subject's label has letters and digits alone"
+                raise self.wrong(f'config: subjects: "{label}": {said}; there are runs of {values.some(found)}')
+        return wanted
+
+    @remembered
+    def subjects_there(self):
+        return sorted({file.labels["subject"] for file in self.every_run()})
+
+    def hint(self):
+        """What may be the cause where there is no run at all."""
+        described = os.path.join(self.root, "dataset_description.json")
+        if not self.layout["standard"] and self.files.exists(described):
+            return "; it looks like BIDS, for which there is layout: {preset: bids}"
+        return ""
 
     @remembered
     def scans(self, subject):
@@ -112,9 +131,9 @@ class Dataset:
         self.described()
         wanted, files = self.find("runs", subject)
         if not files:
-            raise self.wrong(
-                f"{wanted[0]}: no run of subject {subject} is there; correct root, layout or the subject"
-            )
+            there = f" (there are runs of {values.some(known)})" if (known := self.subjects_there()) else ""
+            what = f"no run of subject {subject} is there{there}"
+            raise self.wrong(f"{wanted[0]}: {what}; correct root, layout or the subject{self.hint()}")
         if problems := layout.entity_problems(files):
             raise self.wrong("\n".join(problems))
         return files
@@ -333,6 +352,11 @@ class Dataset:
         labels = self.entities(subject)
         return tuple(self.checked(pattern.fill, **labels) for pattern in self.patterns_of(name, subject))
 
+    def volume_names(self, subject):
+        """The names of the ROI volumes that there are."""
+        found = [file for pattern in self.volume_patterns("rois", subject) for file in pattern.find(self.files)]
+        return sorted({file.labels["roi"] for file in found if file.labels.get("roi")})
+
     @remembered
     def selection(self, subject, roi):
         """What an entry of rois selects; an ROI that is not listed is a volume of that name."""
@@ -346,6 +370,7 @@ class Dataset:
             entries=self.config["rois"],
             labels=self.entities(subject),
             there=self.files.exists,
+            names=lambda: self.volume_names(subject),
         )
         return self.checked(rois.selection, roi, volumes)
 

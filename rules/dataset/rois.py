@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from configuration.values import listed
+from configuration.values import likely, listed, some
 from dataset.patterns import DISK, Pattern
 
 VOLUME = (".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz", ".npy")
@@ -55,6 +55,7 @@ class Volumes(NamedTuple):
     entries: dict = {}
     labels: dict = {}  # what fills the patterns that entries hold
     there: Callable = DISK.exists
+    names: Callable = tuple  # of the volumes that there are, for messages
 
 
 def normal(entry):
@@ -163,7 +164,16 @@ def volume(name, hemi, volumes):
     for path in tries:
         if volumes.there(path):
             return path
-    raise ValueError(f"{', '.join(tries)}: no volume {name} is there; correct rois, or where the layout looks for it")
+    places = ", ".join(dict.fromkeys(tries))
+    raise ValueError(f"{places}: no volume {name} is there; {correction(name, volumes.names())}")
+
+
+def correction(name, names):
+    """What to do about a volume that is not there."""
+    if close := likely(name, names):
+        return close.removeprefix("; ")
+    there = f" (there are {some(names)})" if names else ""
+    return f"correct rois, or where the layout looks for it{there}"
 
 
 def label_table(name, path, entry, volumes):

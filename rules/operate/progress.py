@@ -10,12 +10,15 @@ import time
 
 # What people call the result of a job; other rules are counted under their own names.
 NAMES = {"pack": "sessions", "arrays": "ROI arrays", "clean": "cleaned sessions", "quality": "sessions measured"}
+NAMES |= {"subject_report": "reports", "shuffle": "shuffled orders", "split": "splits"}
 EVERY = 10  # seconds between two lines; 2 on a terminal
 EVERY_TERMINAL = 2
 LEAST = 0.05  # of a running job that is always thought to be left
 # Of what Snakemake tells of a job: what it is, and what it makes. All is in its log file.
 SHOWN = ("    output:", "    threads:")
 SCHEDULER = ("Select jobs to execute", "Execute ")
+ERRORS = ("job_error", "error")
+LONGEST = 300  # characters of a line about an error: it may hold a command with the names of hundreds of runs
 
 
 def duration(seconds):
@@ -36,6 +39,7 @@ class Progress:
 
     def __init__(self, jobs, now=time.time):
         self.jobs, self.now = jobs, now
+        self.failed = {}  # {id: (outputs, logs)}; one that is tried again and succeeds is not among them
         self.begin = now()
         self.slots = 1  # jobs that have been under way at once
 
@@ -47,6 +51,7 @@ class Progress:
     def end(self, key):
         """Whether it is one of these jobs."""
         job = self.jobs.get(key)
+        self.failed.pop(key, None)
         if job:
             job.started = self.begin if job.started is None else job.started
             job.ended = self.now()
@@ -78,14 +83,16 @@ class Progress:
             (NAMES.get(rule, rule), sum(job.ended is not None for job in of), len(of)) for rule, of in every.items()
         ]
 
-    def line(self):
+    def so_far(self):
         parts = ", ".join(f"{done} of {total} {name}" for name, done, total in self.counts())
+        return f"{parts}; {duration(self.now() - self.begin)}"
+
+    def line(self):
         left = self.left()
-        took = duration(self.now() - self.begin)
         if not left:
-            return f"boldmill: {parts}; {took}"
+            return f"boldmill: {self.so_far()}"
         until = time.strftime(" (until %H:%M)", time.localtime(self.now() + left)) if left >= 90 else ""
-        return f"boldmill: {parts}; {took}, about {duration(left)} to go{until}"
+        return f"boldmill: {self.so_far()}, about {duration(left)} to go{until}"
 
 
 class Teller(logging.Handler):
@@ -97,10 +104,12 @@ class Teller(logging.Handler):
         self.last = -every  # when a line was said
 
     def emit(self, record):
-        event = getattr(getattr(record, "event", None), "value", None)
+        event = event_of(record)
         try:
             if event == "job_started":
                 self.progress.start(record.jobs if isinstance(record.jobs, list) else [record.jobs])
+            elif event == "job_error":
+                self.progress.failed[record.jobid] = record.output, record.log
             elif event == "job_finished" and self.progress.end(record.job_id):
                 self.tell()
         except Exception:
@@ -114,23 +123,35 @@ class Teller(logging.Handler):
 
 
 class Short(logging.Formatter):
-    """Of the jobs that begin the lines that people look for; all else as it is."""
+    """Of the jobs that begin the lines that people look for, of long lines about errors both ends; all else as it
+    is."""
 
     def __init__(self, whole):
         super().__init__()
         self.whole = whole
 
     def format(self, record):
-        text = self.whole.format(record)
-        if getattr(getattr(record, "event", None), "value", None) != "job_info" or not isinstance(text, str):
+        text, event = self.whole.format(record), event_of(record)
+        if not isinstance(text, str) or event not in ("job_info", *ERRORS):
             return text
-        return "\n".join(line for line in text.splitlines() if line.startswith(SHOWN) or line[:4] != "    ")
+        lines = text.splitlines()
+        if event in ERRORS:
+            return "\n".join(cut(line) for line in lines)
+        return "\n".join(line for line in lines if line.startswith(SHOWN) or line[:4] != "    ")
+
+
+def cut(line):
+    """Both ends of a long line."""
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 100]} [...] {line[-90:]}"
+
+
+def event_of(record):
+    return getattr(getattr(record, "event", None), "value", None)
 
 
 def not_noise(record):
     """Not the line that ours stands for, and not what the scheduler says to itself."""
-    event = getattr(getattr(record, "event", None), "value", None)
-    return event != "progress" and not str(record.msg).startswith(SCHEDULER)
+    return event_of(record) != "progress" and not str(record.msg).startswith(SCHEDULER)
 
 
 def shorten(logger):
@@ -149,3 +170,28 @@ def watch(logger, jobs, verbose):
     if jobs:
         logger.addHandler(Teller(progress, logger.info, EVERY_TERMINAL if sys.stderr.isatty() else EVERY))
     return progress
+
+
+# What went wrong
+
+
+def cause(log):
+    """The first message of a program in a job's log, or None: those behind it in the chain only say that nothing
+    came."""
+    try:
+        with open(log, encoding="utf-8", errors="replace") as file:
+            said = [line.strip() for line in file]
+    except OSError:
+        return None
+    wrong = [line for line in said if line and ": warning: " not in line and "its writer failed" not in line]
+    return wrong[0] if wrong else None
+
+
+def failures(failed, full):
+    """A line for each job that failed. full: that the disk is, as a sentence, or None; then a program could not even
+    write its message."""
+    for outputs, logs in failed.values():
+        why = next(filter(None, map(cause, logs)), None)
+        nothing = f"it left no message in {', '.join(logs)}; " if logs else "it left no message; "
+        why = why or nothing + (full or "was it killed, or is the disk full?")
+        yield f"{outputs[0] if outputs else 'a job'} failed: {cut(why)}"

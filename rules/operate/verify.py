@@ -7,15 +7,18 @@ Every file ends up in one of four lists:
   good          checksums vouch for it: its own, or those of the description beside it
   unverifiable  it is complete, but holds no checksum, or is of a kind that boldinfo does not know
   leftover      the temporary of a killed program; it may be removed
-  bad           damaged; or a part of an artifact whose description is not there, or vouches for other files
+  bad           damaged; or a part of an artifact whose description is not there, or vouches for other files; or
+                what cannot be looked at: a folder without permission, a link to nothing
 
-Bad ones make the status 1. The workflow's own notes (log/, benchmark/) are passed over.
+Bad ones make the status 1. Links to folders are followed. The workflow's own notes (log/, benchmark/) are passed
+over.
 """
 
 import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -40,14 +43,27 @@ MOST = 20  # names shown of a list
 
 
 def files(cache):
-    """All files below the folder, relative to it."""
-    found = []
-    for folder, folders, names in os.walk(cache):
-        here = Path(folder).relative_to(cache)
+    """All files below the folder, relative to it, and {what cannot be looked at: why}."""
+    found, seen, wrong = [], set(), {}
+
+    def unreadable(error):
+        wrong[Path(error.filename).relative_to(cache)] = f"{shown(error.filename)}: {error.strerror}"
+
+    for folder, folders, names in os.walk(cache, followlinks=True, onerror=unreadable):
+        here, about = Path(folder).relative_to(cache), os.stat(folder)
+        if (about.st_dev, about.st_ino) in seen:  # a link to a folder that was or will be looked at by another name
+            folders.clear()
+            continue
+        seen.add((about.st_dev, about.st_ino))
         if here == Path("."):
             folders[:] = [name for name in folders if name not in NOTES]
         found += [here / name for name in names]
-    return sorted(found)
+    return sorted(found), wrong
+
+
+def shown(name):
+    """A name as it may be printed: in one line, and without commands to a terminal."""
+    return str(name) if str(name).isprintable() else ascii(str(name))[1:-1]
 
 
 def members(info):
@@ -96,12 +112,23 @@ class Verify:
 
     def orphan(self, name):
         self.bad[name] = (
-            f"{self.cache / name}: no description beside it vouches for it (its .json is not there, is damaged, or "
-            "is of other files); make it again, or remove it"
+            f"{shown(self.cache / name)}: no description beside it vouches for it (its .json is not there, is "
+            "damaged, or is of other files); make it again, or remove it"
         )
 
+    def no_file(self, name):
+        """A link to nothing; a pipe, socket or device is not the cache's."""
+        path = self.cache / name
+        if path.exists():
+            self.unverifiable[name] = "no file"
+        else:
+            self.bad[name] = f"{shown(path)}: is a link to nothing; make it again, or remove it"
+
     def all(self, jobs):
-        found = [name for name in files(self.cache) if (self.cache / name).is_file()]
+        every, self.bad = files(self.cache)
+        found = [name for name in every if (self.cache / name).is_file()]
+        for name in set(every) - set(found):
+            self.no_file(name)
         self.leftover = [name for name in found if LEFTOVER.match(name.name)]
         arrays = [name for name in found if name.suffix == ".npy" and name not in self.leftover]
         with ThreadPoolExecutor(jobs) as pool:
@@ -122,14 +149,14 @@ class Verify:
         ):
             for name in sorted(names)[:MOST]:
                 why = f" ({self.unverifiable[name]})" if name in self.unverifiable else ""
-                print(f"{self.cache / name}: {what}{why}", file=sys.stderr)
+                print(f"{shown(self.cache / name)}: {what}{why}", file=sys.stderr)
             if len(names) > MOST:
                 print(f"... and {len(names) - MOST} more: {what}", file=sys.stderr)
         for listed, word in ((self.good, "good"), (self.unverifiable, "unverifiable"), (self.leftover, "leftover")):
             for name in sorted(listed):
-                print(f"{word:14}{name}")
+                print(f"{word:14}{shown(name)}")
         for name in sorted(self.bad):
-            print(f"{'BAD':14}{name}")
+            print(f"{'BAD':14}{shown(name)}")
         counts = f"{len(self.good)} files are complete, all checksums good"
         for listed, what in (
             (self.unverifiable, "cannot be verified"),
@@ -149,6 +176,9 @@ def main(argv=None):
     verify = Verify(args.cache, args.boldinfo)
     if not args.cache.is_dir():
         print(f"{args.cache}: there is no such folder, so nothing to verify; name the cache", file=sys.stderr)
+        return 1
+    if not shutil.which(args.boldinfo):
+        print(f"{args.boldinfo}: is not there or no program; run make, or name it (--boldinfo)", file=sys.stderr)
         return 1
     verify.all(args.jobs)
     verify.tell()

@@ -100,7 +100,8 @@ def run_pytest(args, which):
 def run_faults(args):
     shim = ROOT / "build/faults/shim.so"
     campaign = [sys.executable, "tests/faults/campaign.py", "--bin", OUT / "bin", "--shim", shim]
-    call([*campaign, "--jobs", args.jobs, "--most", args.faults])
+    places = ["--sites"] if args.faults is None else ["--most", args.faults]
+    call([*campaign, "--jobs", args.jobs, *places])
 
 
 STAGES = {
@@ -202,7 +203,11 @@ def main():
     args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     args.add_argument("--jobs", type=int, default=os.cpu_count())
     args.add_argument("--only", action="append", default=[], choices=list(STAGES), help="some stages")
-    args.add_argument("--faults", type=int, default=12, help="places of each kind in the fault campaign; 0: all")
+    args.add_argument(
+        "--faults",
+        type=int,
+        help="places of each kind in the fault campaign, 0 for all; without it one for each chain of calls",
+    )
     args.add_argument("--keep", action="store_true", help="add to the counts that are there")
     args.add_argument("--report", action="store_true", help="run nothing, look at the counts that are there")
     args.add_argument("--stop", action="store_true", help="stop pytest at the first failure")

@@ -14,7 +14,8 @@ A write, synchronisation, rename or close of an output that fails must not end w
 right: the disk said that they are not safe. And in the run without a fault no file gets its name before it is
 synchronised, and each folder is synchronised after its last rename.
 
-tests/faults/shim.c does the failing. --most N takes N places of each kind, spread evenly (the short form).
+tests/faults/shim.c does the failing. --most N takes N places of each kind, spread evenly (the short form). --sites
+lets calls fail once for each chain of functions that leads to them, in one way: what coverage needs.
 """
 
 import argparse
@@ -74,6 +75,7 @@ class Case:
     folders: tuple = ()  # below {out}, which are there before
     growing: tuple = ()  # outputs that are added to: the begin of one is complete too
     parts: str = "^$"  # names of what may be left, to be gone on with by the next call
+    sites: list = field(default_factory=list)  # (call, place): the first of each chain of functions that leads to it
 
     def is_whole(self, name, data):
         """Or, of a file that grows, its begin, and zeros where the disk has not got further."""
@@ -257,11 +259,19 @@ class Campaign:
                 (out / name).mkdir()
             command = [word.replace("{out}", str(out)) for word in self.command(case)]
             env = {key: value.replace("{out}", str(out)) for key, value in self.env(case).items()}
-            env = env | {"FAULT_COUNT": str(counts)}
+            env = env | {"FAULT_COUNT": str(counts), "FAULT_SITES": f"{counts}.sites"}
             done = subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
             left = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
             told = dict(line.split() for line in counts.read_text().splitlines()) if counts.exists() else {}
+            case.sites = self.first_places(Path(f"{counts}.sites"), case.command[0] == "python")
         return done.returncode, left, done.stderr.decode(errors="replace"), {name: int(n) for name, n in told.items()}
+
+    def first_places(self, sites, in_python):
+        """In Python all places: what leads to them is not seen."""
+        first = {}
+        for call, place, site in map(str.split, sites.read_text().splitlines()):
+            first.setdefault((call, place if in_python else site), int(place))
+        return [(call, place) for (call, _), place in first.items()]
 
     def judge(self, case, fault, status, left, said):
         killed = fault["how"] == "kill"
@@ -293,7 +303,10 @@ class Campaign:
             return range(1, n + 1)
         return sorted({1 + round(k * (n - 1) / max(most - 1, 1)) for k in range(most)})
 
-    def faults(self, counts):
+    def faults(self, case, counts):
+        if self.args.sites:
+            yield from ({"call": call, "at": at, "how": ERRORS[call][0]} for call, at in case.sites)
+            return
         for call, ways in ERRORS.items():
             for at in self.places(counts.get(call, 0)):
                 for how in ways:
@@ -325,7 +338,7 @@ class Campaign:
                 finally:
                     free.put(server)
 
-            list(pool.map(one, self.faults(counts)))
+            list(pool.map(one, self.faults(case, counts)))
         calls = " ".join(f"{name} {n}" for name, n in counts.items() if n)
         faults, seconds = sum(self.tally.values()) - before, time.monotonic() - start
         print(f"{case.name:24} {faults:6} faults {seconds:5.0f} s   {calls}", flush=True)
@@ -336,6 +349,9 @@ def main():
     args.add_argument("--bin", default=ROOT / "bin", help="the programs")
     args.add_argument("--shim", required=True, help="shim.so")
     args.add_argument("--most", type=int, default=0, help="places of each kind in each program; 0: all")
+    args.add_argument(
+        "--sites", action="store_true", help="each call once for each chain of functions that leads to it"
+    )
     args.add_argument("--jobs", type=int, default=os.cpu_count())
     args.add_argument("--only", default="", help="programs whose name holds this text")
     args = args.parse_args()

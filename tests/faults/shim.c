@@ -15,6 +15,8 @@
  *   FAULT_SERVER "IN,OUT", two pipes: the process waits before its main() for lines "CALL AT HOW LASTS" on IN (LASTS
  * is 0 or 1), goes on as a fork of itself with each, and writes how that ended (as waitpid has it) to OUT. Ends with
  * IN. A run of a minute is ended by SIGALRM. FAULT_LATER set: it does so when it calls fault_serve()
+ *   FAULT_SITES  a file that gets a line "CALL N SITE" for each call that counts: N is its number, and SITE is the
+ * same for calls that the same chain of the program's own functions made
  *
  * Only calls on files count: pipes, terminals and sockets pass, and so does what the dynamic linker and the C library
  * do among themselves (it does not go through here). Of allocations only those count that the program's own code
@@ -23,6 +25,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
@@ -138,6 +141,38 @@ void fault_serve(void)
     _exit(0);
 }
 
+/* ---- who calls ---- */
+
+#define DEEPEST 24
+static FILE *sites;
+
+static void open_sites(const char *path)
+{
+    void *frame;
+
+    if (!path)
+        return;
+    (void)backtrace(&frame, 1); /* loads what it needs */
+    sites = fopen(path, "w");
+}
+
+static void log_site(enum call call, long n)
+{
+    const int why = errno;
+    void *frames[DEEPEST];
+    int depth = backtrace(frames, DEEPEST);
+    uint64_t site = 14695981039346656037u;
+
+    for (int i = 0; i < depth; i++) {
+        uintptr_t place = (uintptr_t)frames[i];
+
+        if (place >= code_first && place < code_end)
+            site = (site ^ (place - code_first)) * 1099511628211u;
+    }
+    (void)fprintf(sites, "%s %ld %016llx\n", names[call], n, (unsigned long long)site);
+    errno = why;
+}
+
 __attribute__((constructor)) static void start(void)
 {
     const char *place = getenv("FAULT_AT");
@@ -145,6 +180,7 @@ __attribute__((constructor)) static void start(void)
     (void)dl_iterate_phdr(find_code, getenv("FAULT_CODE"));
     under = getenv("FAULT_UNDER");
     open_log(getenv("FAULT_LOG"));
+    open_sites(getenv("FAULT_SITES"));
     set_fault(getenv("FAULT_CALL"), place ? atol(place) : 0, getenv("FAULT_HOW"), getenv("FAULT_LASTS") != NULL);
     if (!getenv("FAULT_LATER"))
         fault_serve();
@@ -250,6 +286,8 @@ static bool fails(enum call call)
 {
     long n = ++counts[call];
 
+    if (sites)
+        log_site(call, n);
     if (wanted == CALLS && call != ALLOC && call != STAT)
         n = ++total;
     else if (wanted != (int)call)

@@ -117,6 +117,11 @@ static void neighbours_of_what_is_released_stay(void)
     CHECK(all_is_there());
     bm_rows_release(&file, rows, 3);
     CHECK(cached(99) && cached(102) && cached(499) && cached(501));
+    struct bm_rows_file narrow = file; /* a row lies within a page that others share */
+    const int64_t row = (int64_t)(ROW_BYTES / 2) / 100 + 700 * ROW_BYTES / 100;
+    narrow.row_bytes = 100;
+    bm_rows_release(&narrow, &row, 1);
+    CHECK(cached(700));
     CHECK(all_is_there());
 }
 

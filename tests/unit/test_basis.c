@@ -162,6 +162,19 @@ static void what_adds_nothing_is_left_out(void)
     CHECK(found == 4); /* centred columns of 5 rows */
 }
 
+static void bases_that_are_too_large(void)
+{
+    static const size_t sizes[][2] = {{SIZE_MAX / 2, 0}, {SIZE_MAX / 4 + 1, 2}}; /* rows, columns before */
+
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        struct bm_error err = {0};
+        size_t found = 7;
+        CHECK_ROW(bm_basis_extend(q, sizes[i][0], sizes[i][1], columns, 3 - i, &found, &err) == -1, i);
+        CHECK_ROW(found == 0 && err.code == BM_EDATA, i);
+        CHECK_ERR_CONTAINS(&err, i ? "basis: the size does not fit" : "confounds: the size does not fit");
+    }
+}
+
 /* y - Q Q' y in long double, for widths around the blocks of the kernel. */
 static void projection_is_that_of_the_definition(void)
 {
@@ -193,10 +206,15 @@ static void projection_is_that_of_the_definition(void)
 int main(void)
 {
     static const struct unit_test all[] = {
-        UNIT(polynomials_are_orthonormal),         UNIT(orders_that_do_not_fit_are_refused),
-        UNIT(cosines_are_counted_as_nilearn_does), UNIT(cosines_are_orthonormal),
-        UNIT(extended_bases_are_orthonormal),      UNIT(extended_bases_span_their_columns),
-        UNIT(what_adds_nothing_is_left_out),       UNIT(projection_is_that_of_the_definition),
+        UNIT(polynomials_are_orthonormal),
+        UNIT(orders_that_do_not_fit_are_refused),
+        UNIT(cosines_are_counted_as_nilearn_does),
+        UNIT(cosines_are_orthonormal),
+        UNIT(extended_bases_are_orthonormal),
+        UNIT(extended_bases_span_their_columns),
+        UNIT(what_adds_nothing_is_left_out),
+        UNIT(projection_is_that_of_the_definition),
+        UNIT(bases_that_are_too_large),
     };
     return unit_main(all, COUNT(all));
 }

@@ -5,6 +5,7 @@
 
 #define T 90
 #define MAX_COLS 130
+#define FLAT 1e300 /* stands for a slope of 0 */
 
 static double data[T * MAX_COLS], out[T * MAX_COLS], other[T * MAX_COLS], confounds[T * 80];
 static size_t keep[T], nkept;
@@ -30,6 +31,7 @@ static struct bm_work clean_into(double *to, const struct bm_denoise_settings *s
     w.data = w.data ? w.data : data;
     w.dtype = w.dtype ? w.dtype : BM_F64;
     w.slope = w.slope != 0 ? w.slope : 1;
+    w.slope = w.slope == FLAT ? 0 : w.slope;
     w.rows = T;
     w.cols = cols;
     w.out = to;
@@ -39,6 +41,23 @@ static struct bm_work clean_into(double *to, const struct bm_denoise_settings *s
     free(w.scratch);
     bm_denoise_free(plan);
     return w;
+}
+
+/* The rows from the third on, as a run of their own, give what is in `out`. */
+static void check_alone(const struct bm_denoise_settings *set, const struct bm_denoise_run *run, size_t cols)
+{
+    struct bm_error err = {0};
+    struct bm_denoise *plan = bm_denoise_plan(set, run, &err);
+    struct bm_work w = {.data = data + 3 * cols, .dtype = BM_F64, .slope = 1, .rows = run->rows, .cols = cols};
+
+    REQUIRE(plan, &err);
+    w.out = other;
+    w.out_dtype = BM_F64;
+    w.scratch = malloc(bm_denoise_scratch(plan) * sizeof *w.scratch);
+    bm_denoise(plan, &w);
+    CHECK(memcmp(out, other, run->rows * cols * sizeof *out) == 0);
+    free(w.scratch);
+    bm_denoise_free(plan);
 }
 
 static void make_data(size_t cols, size_t ncols, uint64_t seed)
@@ -74,6 +93,8 @@ static const struct bm_denoise_settings kinds[] = {
     {.order = 1, .high_pass = 0.02, .low_pass = 0.15, .butterworth = true, .filter_order = 3},
     {.order = 0, .low_pass = 0.15, .butterworth = true, .filter_order = 2, .drop_ends = true, .keep_mean = true},
     {.order = -1, .high_pass = 0.01, .butterworth = true, .filter_order = 5, .drop_ends = true},
+    {.order = -1, .low_pass = 0.2, .butterworth = true, .filter_order = 2},
+    {.order = 2, .butterworth = true, .filter_order = 2}, /* nothing to filter */
 };
 
 /* The same column at every place among all kinds of neighbours, for every way of cleaning. */
@@ -107,6 +128,36 @@ static void bits_do_not_depend_on_the_place(void)
                 for (size_t t = 0; t < rows; t++)
                     CHECK_ROW(memcmp(&out[t * widths[w] + place], &want[t], sizeof *want) == 0, 1000 * k + place);
             }
+    }
+    nkept = 0;
+}
+
+/* All rows kept by name are all rows; so are those that are kept side by side, where the filter drops the ends. */
+static void rows_without_gaps_are_not_interpolated(void)
+{
+    static const size_t ends[] = {0, 1, 2, 87, 88, 89};
+
+    for (size_t k = 0; k < COUNT(kinds); k++) {
+        struct bm_denoise_settings set = kinds[k];
+        make_data(4, 9, k);
+        nkept = 0;
+        (void)clean_into(other, &set, 9, 4, (struct bm_work){0});
+        leave_out(NULL, 0);
+        (void)clean_into(out, &set, 9, 4, (struct bm_work){0});
+        CHECK_ROW(memcmp(out, other, sizeof *out * T * 4) == 0, k);
+        if (!set.butterworth)
+            continue;
+        leave_out(ends, COUNT(ends));
+        set.drop_ends = true;
+        (void)clean_into(out, &set, 9, 4, (struct bm_work){0});
+        const struct bm_denoise_run run = {.label = "r",
+                                           .tr = 2,
+                                           .volumes = T - 6,
+                                           .rows = T - 6,
+                                           .kept = T - 6,
+                                           .confounds = confounds + 27,
+                                           .ncols = 9};
+        check_alone(&set, &run, 4);
     }
     nkept = 0;
 }
@@ -151,6 +202,22 @@ static void scaling_comes_last(void)
     }
 }
 
+/* With a slope of 0 all values are the intercept, whatever the samples are. */
+static void a_slope_of_nothing(void)
+{
+    for (size_t k = 0; k < 2 * COUNT(kinds); k++) {
+        struct bm_denoise_settings set = kinds[k / 2];
+        const struct bm_work flat = {.slope = FLAT, .inter = -3, .zero = true};
+        const bool mean_goes = set.order >= 0 || (set.butterworth && set.high_pass > 0);
+        set.keep_mean = k % 2;
+        make_data(5, 9, k);
+        data[8] = NAN; /* counts as the value 0, which is out of reach: the intercept it is */
+        CHECK_ROW(clean_into(out, &set, 9, 5, flat).nonfinite == 1, k);
+        for (size_t i = 0; i < T * 5; i++)
+            CHECK_ROW(out[i] == (mean_goes && !set.keep_mean ? 0 : -3), k);
+    }
+}
+
 static void round_to(double *x, size_t n, double unit)
 {
     for (size_t i = 0; i < n; i++)
@@ -165,7 +232,7 @@ static void levels_cost_no_digits(void)
         struct bm_denoise_settings set = kinds[k / 2];
         double most = 0;
         size_t rows = T;
-        if (set.order < 0 && !set.butterworth)
+        if (set.order < 0 && !(set.butterworth && set.high_pass > 0))
             continue;
         set.keep_mean = false;
         nkept = 0;
@@ -259,6 +326,7 @@ static void too_few_rows(void)
         {{.order = 2}, 4, 8, "4 regressors"},
         {{.order = 1, .high_pass = 0.05}, 0, 21, "18 regressors"},
         {{.order = 1, .butterworth = true, .high_pass = 0.1, .filter_order = 5}, 0, 19, "--filter-order 5"},
+        {{.order = -1, .butterworth = true, .low_pass = 0.1, .filter_order = 1}, 3, 7, "--filter-order 1"},
         {{.order = -1, .butterworth = true, .high_pass = 0.1, .low_pass = .2, .filter_order = 2},
          0,
          16,
@@ -304,6 +372,35 @@ static void edges_beyond_the_sampling_rate(void)
     }
 }
 
+/* Filters that cannot be, and gaps with too little on both sides. */
+static void filters_that_cannot_be(void)
+{
+    static const struct {
+        struct bm_denoise_settings set;
+        size_t kept;
+        const char *says;
+    } rows[] = {
+        {{.butterworth = true, .filter_order = 0, .low_pass = 0.1}, T, "no filter of order 0 from 0 to 0.1 Hz"},
+        {{.butterworth = true, .filter_order = 2, .high_pass = 0.2, .low_pass = 0.1}, T, "from 0.2 to 0.1 Hz"},
+        {{.order = -1, .butterworth = true, .filter_order = 1, .low_pass = 0.1}, 3, "3 volumes are left, too few"},
+        {{.order = -1, .butterworth = true, .filter_order = 1, .low_pass = 0.1}, 4, NULL},
+        {{.order = -1, .butterworth = true, .filter_order = 1, .low_pass = 0.1, .drop_ends = true}, 3, "are left"},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        static const size_t few[] = {3, 20, 21, 89};
+        struct bm_denoise_run run = {.label = "r3", .tr = 2, .volumes = T, .rows = T, .kept = rows[i].kept};
+        struct bm_error err = {0};
+        struct bm_denoise *plan;
+        run.keep = run.at = run.kept < T ? few : NULL;
+        plan = bm_denoise_plan(&rows[i].set, &run, &err);
+        CHECK_ROW(!plan == !!rows[i].says, i);
+        CHECK_ERR_CONTAINS(&err, rows[i].says ? rows[i].says : "");
+        CHECK_ERR_CONTAINS(&err, rows[i].says ? "run r3: " : "");
+        bm_denoise_free(plan);
+    }
+}
+
 static void counts(void)
 {
     const struct bm_denoise_settings set = {.order = 1, .high_pass = 0.02};
@@ -313,14 +410,15 @@ static void counts(void)
 
     make_data(1, 6, 2);
     for (size_t t = 0; t < T; t++) {
-        confounds[t * 6] = 4;                                                   /* constant */
+        confounds[t * 6] = 4; /* constant */
+        confounds[t * 6 + 5] = 0;
         confounds[t * 6 + 1] = 1e6 - 2.5 * (double)t;                           /* the trend */
         confounds[t * 6 + 2] = 3 * confounds[t * 6 + 3] - confounds[t * 6 + 4]; /* a sum */
     }
     run.confounds = confounds;
     plan = bm_denoise_plan(&set, &run, &err);
     REQUIRE(plan, &err);
-    CHECK(bm_denoise_regressors(plan) == 3 + 7 && bm_denoise_dropped(plan) == 3);
+    CHECK(bm_denoise_regressors(plan) == 2 + 7 && bm_denoise_dropped(plan) == 4);
     bm_denoise_free(plan);
 }
 
@@ -328,13 +426,16 @@ int main(void)
 {
     static const struct unit_test all[] = {
         UNIT(bits_do_not_depend_on_the_place),
+        UNIT(rows_without_gaps_are_not_interpolated),
         UNIT(what_is_taken_out_is_gone),
         UNIT(scaling_comes_last),
+        UNIT(a_slope_of_nothing),
         UNIT(levels_cost_no_digits),
         UNIT(means_come_back),
         UNIT(not_finite),
         UNIT(too_few_rows),
         UNIT(edges_beyond_the_sampling_rate),
+        UNIT(filters_that_cannot_be),
         UNIT(counts),
     };
     return unit_main(all, COUNT(all));

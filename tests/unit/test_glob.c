@@ -39,6 +39,8 @@ static void as_python_does(void)
         {"[a-]", "-", true},
         {"[-a]", "-", true},
         {"[a", "[a", true},
+        {"[", "[", true},
+        {"[", "a", false},
         {"[]", "[]", true},
         {"[!]", "[!]", true},
         {"?[!b]", "ac", true},

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <wchar.h>
 
 /* The address sanitizer would rather stop the program. */
 const char *__asan_default_options(void);
@@ -42,6 +43,17 @@ static void more_than_there_is(void)
     }
 }
 
+/* Sizes at the end of the address space must not wrap on the way to the next page. */
+static void large_areas_that_wrap(void)
+{
+    for (size_t less = 0; less < 3; less++) {
+        struct bm_error err = {0};
+
+        CHECK_ROW(!bm_alloc_large(SIZE_MAX - less * 1048576, "x", &err) && err.code == BM_ESYS, less);
+        CHECK_ERR_CONTAINS(&err, "x: out of memory");
+    }
+}
+
 static void large_areas(void)
 {
     static const size_t sizes[] = {0, 1, 4194303, 4194304, 5000000};
@@ -61,16 +73,32 @@ static void buffers_grow_and_keep(void)
     struct bm_buf buf = {0};
     struct bm_error err = {0};
 
+    CHECK(bm_buf_resize(&buf, 0, &err) == 0 && buf.data && buf.size == 0);
     CHECK(bm_buf_append(&buf, NULL, 0, &err) == 0 && buf.size == 0);
     for (unsigned char i = 0; i < 200; i++)
         CHECK(bm_buf_append(&buf, &i, 1, &err) == 0);
     CHECK(buf.size == 200 && ((unsigned char *)buf.data)[7] == 7 && ((unsigned char *)buf.data)[199] == 199);
     CHECK(bm_buf_append(&buf, "", SIZE_MAX, &err) == -1 && buf.size == 200); /* the sum wraps */
+    CHECK(err.code == BM_EDATA);
+    err = (struct bm_error){0};
+    CHECK(bm_buf_append(&buf, "", SIZE_MAX / 2, &err) == -1 && err.code == BM_ESYS && buf.size == 200);
     err = (struct bm_error){0};
     CHECK(bm_buf_resize(&buf, 5, &err) == 0 && buf.size == 5 && buf.cap >= 200);
     CHECK(bm_buf_resize(&buf, (size_t)1 << 60, &err) == -1 && err.code == BM_ESYS);
     bm_buf_free(&buf);
     CHECK(!buf.data && !buf.cap);
+}
+
+static void texts(void)
+{
+    struct bm_error err = {0};
+    char *text = bm_format(&err, "%s-%03d", "run", 7), *again = text ? bm_strdup(text, &err) : NULL;
+
+    CHECK(text && again && text != again && strcmp(text, "run-007") == 0 && strcmp(again, text) == 0);
+    free(text);
+    free(again);
+    CHECK(!bm_format(&err, "%lc", (wint_t)0x110000) && err.code == BM_ESYS); /* no such character */
+    CHECK_ERR_CONTAINS(&err, "text: cannot be formatted");
 }
 
 static void remedies(void)
@@ -104,8 +132,10 @@ static void remedies(void)
 
 int main(void)
 {
-    static const struct unit_test all[] = {UNIT(sizes_that_wrap), UNIT(more_than_there_is), UNIT(large_areas),
-                                           UNIT(buffers_grow_and_keep), UNIT(remedies)};
+    static const struct unit_test all[] = {
+        UNIT(sizes_that_wrap), UNIT(more_than_there_is),    UNIT(large_areas_that_wrap),
+        UNIT(large_areas),     UNIT(buffers_grow_and_keep), UNIT(texts),
+        UNIT(remedies)};
 
     return unit_main(all, COUNT(all));
 }

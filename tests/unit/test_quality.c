@@ -42,6 +42,8 @@ static void known_values(void)
     CHECK(fabs(sd[0] - sqrt(1.6 / 5)) < 1e-14 && fabs(carpet[4] - 0.8 / sqrt(1.6 / 5)) < 1e-14);
     for (size_t t = 0; t < 5; t++)
         CHECK_ROW(signal[t] == values[t] && change[t] == jumps[t], t);
+    (void)measure(BM_I16, 1, 10, 5, 1, 1);
+    CHECK(fabs(mean[0] - 13.4) < 1e-14 && fabs(sd[0] - sqrt(1.6 / 5)) < 1e-14 && signal[4] == 17);
     (void)measure(BM_I16, -2, 10, 5, 1, 1);
     CHECK(fabs(mean[0] - 3.2) < 1e-14 && fabs(sd[0] - 2 * sqrt(1.6 / 5)) < 1e-14 && signal[4] == -4);
 }

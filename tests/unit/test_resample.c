@@ -278,6 +278,37 @@ static void bad_samples_spread_as_far_as_the_kernel(void)
     bm_resample_clear(&still);
 }
 
+/* An intercept alone, or a slope alone, moves as the values do. A bad sample that is to be 0 is a value of 0. */
+static void values_not_samples_are_moved(void)
+{
+    enum { T = 40, C = 3 };
+    static const double lines[][2] = {{1, -70}, {0.5, 0}, {2, 5}};
+    struct bm_resample r = plan_of(BM_SHIFT_CUBIC, 8, 0.25, BM_EDGES_HOLD, NULL, T);
+    struct bm_work found;
+
+    for (size_t i = 0; i < 2 * COUNT(lines); i++) {
+        const bool bad = i % 2;
+        for (size_t k = 0; k < T * C; k++) {
+            data[k] = (double)(k * k % 23);
+            other[k] = lines[i / 2][0] * data[k] + lines[i / 2][1];
+        }
+        data[17 * C + 1] = bad ? NAN : data[17 * C + 1];
+        other[17 * C + 1] = bad ? 0 : other[17 * C + 1];
+        found =
+            (struct bm_work){.data = data, .dtype = BM_F64, .rows = T, .cols = C, .out = out, .out_dtype = BM_F64};
+        found.slope = lines[i / 2][0];
+        found.inter = lines[i / 2][1];
+        found.scratch = scratch;
+        found.zero = true;
+        bm_resample(&r, &found);
+        CHECK_ROW(found.nonfinite == bad, i);
+        memcpy(data, out, T * C * sizeof *out);
+        resample(out, BM_F64, other, BM_F64, 1, 0, C, &r, scratch, &found);
+        CHECK_ROW(memcmp(out, data, T * C * sizeof *out) == 0, i);
+    }
+    bm_resample_clear(&r);
+}
+
 static void every_sample_type(void)
 {
     enum { T = 50, C = 70 };
@@ -375,6 +406,7 @@ int main(void)
         UNIT(pieces_are_series_of_their_own),
         UNIT(held_edges_by_hand),
         UNIT(bad_samples_spread_as_far_as_the_kernel),
+        UNIT(values_not_samples_are_moved),
         UNIT(every_sample_type),
         UNIT(overflow_is_flagged),
         UNIT(any_scale),

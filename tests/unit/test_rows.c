@@ -1,7 +1,21 @@
-/* Rows gathered into batches, against loops that do one value at a time. */
+/* Rows gathered into batches, against loops that do one value at a time. What depends on the processor is built in
+ * here, so that it can be told to be a plain one. */
+#include <stdbool.h>
+#include <unistd.h>
+
+static bool plain; /* no wide vectors, and caches of unknown size */
+static bool unless_plain(bool has)
+{
+    return has && !plain;
+}
+#define __builtin_cpu_supports(name) unless_plain(__builtin_cpu_supports(name))
+#define sysconf(name) (plain ? 0 : sysconf(name))
+#include "load/convert.c"
+#include "load/put.c"
+
+#undef BLOCK
 #include "core/dtype.h"
 #include "load/pick.h"
-#include "load/put.h"
 #include "load/rows.h"
 #include "ops/panel.h"
 #include "ops/random.h"
@@ -14,7 +28,7 @@
 #define COLS 2300 /* more than one block of columns */
 
 static float *values; /* ROWS x COLS, of many sizes */
-static uint16_t *halves;
+static uint16_t *half_values;
 
 static void make_values(void)
 {
@@ -22,16 +36,16 @@ static void make_values(void)
 
     bm_random_seed(&r, 3, 0);
     values = malloc(sizeof *values * ROWS * COLS);
-    halves = malloc(sizeof *halves * ROWS * COLS);
+    half_values = malloc(sizeof *half_values * ROWS * COLS);
     for (size_t i = 0; i < ROWS * COLS; i++) {
         values[i] = (float)((bm_random_unit(&r) - 0.5) * exp2(bm_random_unit(&r) * 40 - 30));
-        halves[i] = bm_half_from_float(values[i]);
+        half_values[i] = bm_half_from_float(values[i]);
     }
 }
 
 static float read_value(enum bm_sample type, size_t i)
 {
-    return type == BM_SAMPLE_F16 ? bm_half_to_float(halves[i]) : values[i];
+    return type == BM_SAMPLE_F16 ? bm_half_to_float(half_values[i]) : values[i];
 }
 
 /* Is the value at p what f becomes in this type? */
@@ -63,7 +77,7 @@ static void check_gather(enum bm_sample from, enum bm_sample to, int64_t n, int6
 {
     struct bm_random r;
     struct bm_error err = {0};
-    struct bm_matrix m = {from == BM_SAMPLE_F16 ? (void *)halves : (void *)values, ROWS, COLS, from};
+    struct bm_matrix m = {from == BM_SAMPLE_F16 ? (void *)half_values : (void *)values, ROWS, COLS, from};
     int64_t *rows = malloc(sizeof *rows * (size_t)n + 1), *columns = malloc(sizeof *columns * (size_t)ncolumns + 1);
     size_t size = bm_sample_size(to), width = (size_t)(ncolumns ? ncolumns : COLS), stride = width * size + margin;
     char *out = malloc(stride * (size_t)n + 1);
@@ -138,6 +152,9 @@ static void numbers_that_are_not_there(void)
         struct bm_batch b = {rows, 2, columns, 2, out, 8, BM_SAMPLE_F32};
         CHECK_ROW(bm_gather(&m, &b, "x.npy", 1, &err) < 0 && err.code == BM_EUSAGE, i);
         CHECK_ERR_CONTAINS(&err, table[i].says);
+        err = (struct bm_error){0};
+        CHECK_ROW(bm_gather_standardised(&m, &b, "x.npy", 1, &err) < 0 && err.code == BM_EUSAGE, i);
+        CHECK_ERR_CONTAINS(&err, table[i].says);
         CHECK_ROW(out[0] == 7 && out[1] == 7 && out[2] == 7 && out[3] == 7, i);
     }
 }
@@ -162,6 +179,22 @@ static void values_that_become_infinite(void)
             CHECK_ROW(bm_convert(out, BM_SAMPLE_F16, in, BM_SAMPLE_F32, 19) == table[i].half, i);
             CHECK_ROW(bm_convert(out, BM_SAMPLE_BF16, in, BM_SAMPLE_F32, 19) == table[i].brain, i);
         }
+}
+
+/* The batch is there all the same. */
+static void values_too_large_for_a_batch(void)
+{
+    static const float large[] = {1, -70000, 3, 4};
+    static const uint16_t wanted[] = {0x4200, 0x4400, 0x3c00, 0xfc00}; /* 3, 4, 1, -infinity */
+    const struct bm_matrix m = {large, 2, 2, BM_SAMPLE_F32};
+    const int64_t rows[] = {1, 0};
+    uint16_t out[4] = {0};
+    const struct bm_batch b = {rows, 2, NULL, 2, out, 4, BM_SAMPLE_F16};
+    struct bm_error err = {0};
+
+    CHECK(bm_gather(&m, &b, "x.npy", 2, &err) < 0 && err.code == BM_EDATA);
+    CHECK_ERR_CONTAINS(&err, "x.npy: a value is too large for the type that was asked for");
+    CHECK(memcmp(out, wanted, sizeof out) == 0);
 }
 
 static void every_half_there_and_back(void)
@@ -195,11 +228,66 @@ static void copies_around_the_caches(void)
     CHECK(bm_put_worth(SIZE_MAX) && !bm_put_worth(1 << 16));
 }
 
+static void processors_without_wide_vectors(void)
+{
+    plain = true;
+    all_types();
+    all_numbers_of_columns();
+    values_that_become_infinite();
+    every_half_there_and_back();
+    copies_around_the_caches();
+    CHECK(!bm_put_worth((size_t)32 << 20) && bm_put_worth(((size_t)32 << 20) + 1));
+    plain = false;
+}
+
+static void no_columns(void)
+{
+    const struct bm_matrix m = {values, ROWS, COLS, BM_SAMPLE_F32};
+    const int64_t rows[] = {1, 0}, none = 0;
+    float out[2] = {7, 7};
+    const struct bm_batch b = {rows, 2, &none, 0, out, 4, BM_SAMPLE_F32};
+    struct bm_error err = {0};
+
+    REQUIRE(bm_gather(&m, &b, "x", 1, &err) == 0, &err);
+    REQUIRE(bm_gather_standardised(&m, &b, "x", 1, &err) == 0, &err);
+    CHECK(out[0] == 7 && out[1] == 7);
+}
+
+/* A row is more than a task's share; standardising takes several pieces of columns. */
+static void wide_rows(void)
+{
+    enum { W = 300001, N = 3 };
+    static float wide[N * W], out[N * W];
+    static double standard[N * W];
+    const struct bm_matrix m = {wide, N, W, BM_SAMPLE_F32};
+    const int64_t rows[N] = {2, 0, 1};
+    const struct bm_batch b = {rows, N, NULL, W, out, sizeof *out * W, BM_SAMPLE_F32},
+                          s = {rows, N, NULL, W, standard, sizeof *standard * W, BM_SAMPLE_F64};
+    struct bm_error err = {0};
+
+    for (size_t i = 0; i < N * W; i++)
+        wide[i] = (float)(i * 7919 % 10007) + (float)(i / W);
+    REQUIRE(bm_gather(&m, &b, "x", 2, &err) == 0, &err);
+    for (size_t i = 0; i < N; i++)
+        CHECK_ROW(memcmp(out + i * W, wide + (size_t)rows[i] * W, sizeof *out * W) == 0, i);
+    for (int threads = 1; threads < 3; threads++) {
+        memset(standard, 0, sizeof standard);
+        REQUIRE(bm_gather_standardised(&m, &s, "x", threads, &err) == 0, &err);
+        for (size_t c = 0; c < W; c++) {
+            const double x[N] = {(double)wide[c], (double)wide[W + c], (double)wide[2 * W + c]};
+            const long double mean = ((long double)x[0] + x[1] + x[2]) / 3;
+            const long double sd = sqrtl((powl(x[0] - mean, 2) + powl(x[1] - mean, 2) + powl(x[2] - mean, 2)) / 2);
+            for (size_t i = 0; i < N; i++)
+                CHECK_ROW(fabsl(standard[i * W + c] - (x[rows[i]] - mean) / sd) < 1e-12L, c);
+        }
+    }
+}
+
 /* Against two passes in long double. */
 static void check_standardised(enum bm_sample from, enum bm_sample to, int64_t ncolumns, int threads)
 {
     struct bm_error err = {0};
-    struct bm_matrix m = {from == BM_SAMPLE_F16 ? (void *)halves : (void *)values, ROWS, COLS, from};
+    struct bm_matrix m = {from == BM_SAMPLE_F16 ? (void *)half_values : (void *)values, ROWS, COLS, from};
     int64_t rows[] = {4, 9, 49, 0, 9, 17}, *columns = malloc(sizeof *columns * (size_t)ncolumns);
     size_t size = bm_sample_size(to);
     char *out = malloc(COUNT(rows) * (size_t)ncolumns * size);
@@ -300,7 +388,7 @@ static void one_row_has_no_deviation(void)
 static void picks(void)
 {
     static const int64_t columns[] = {5, 6, 7, 8, 9, 10, 11, 12, 13, 3, 4, 4, 40};
-    static const uint32_t runs[] = {9, 8, 7, 6, 5, 4, 3, 2, 1, 2, 1, 1, 1};
+    static const uint16_t runs[] = {9, 8, 7, 6, 5, 4, 3, 2, 1, 2, 1, 1, 1};
     struct bm_error err = {0};
     struct bm_pick p;
     float row[41], room[13];
@@ -321,6 +409,30 @@ static void picks(void)
     bm_pick_free(&p);
 }
 
+/* Longer than a stretch is counted. */
+static void picks_in_a_long_stretch(void)
+{
+    enum { N = 150000 };
+    static const int64_t widths[] = {1, 7, 1000, 65535, 65536, 70000};
+    struct bm_error err = {0};
+    struct bm_pick p;
+    int64_t *columns = malloc(sizeof *columns * N);
+    float *row = malloc(sizeof *row * (N + 9)), *room = malloc(sizeof *room * N);
+
+    for (int64_t i = 0; i < N + 9; i++)
+        row[i] = (float)i;
+    for (int64_t i = 0; i < N; i++)
+        columns[i] = i + 9;
+    REQUIRE(bm_pick_make(&p, columns, N, &err) == 0, &err);
+    for (size_t k = 0; k < COUNT(widths); k++)
+        for (int64_t first = 0; first + widths[k] <= N; first += 9973) {
+            const float *got = bm_pick(&p, first, widths[k], row, 4, room);
+            CHECK_ROW(memcmp(got, row + 9 + first, sizeof *got * (size_t)widths[k]) == 0, k);
+        }
+    bm_pick_free(&p);
+    free(columns), free(row), free(room);
+}
+
 int main(void)
 {
     static const struct unit_test all[] = {
@@ -328,17 +440,22 @@ int main(void)
         UNIT(all_numbers_of_columns),
         UNIT(many_threads),
         UNIT(no_rows),
+        UNIT(no_columns),
+        UNIT(wide_rows),
         UNIT(numbers_that_are_not_there),
         UNIT(values_that_become_infinite),
+        UNIT(values_too_large_for_a_batch),
         UNIT(every_half_there_and_back),
         UNIT(copies_around_the_caches),
+        UNIT(processors_without_wide_vectors),
         UNIT(standardised_batches),
         UNIT(the_same_bits_as_zscore),
         UNIT(one_row_has_no_deviation),
         UNIT(picks),
+        UNIT(picks_in_a_long_stretch),
     };
     make_values();
     int status = unit_main(all, COUNT(all));
-    free(values), free(halves);
+    free(values), free(half_values);
     return status;
 }

@@ -76,6 +76,14 @@ static void rows_lie_as_documented(void)
 
 static const struct wish wish = {BM_I16, 20, 50, 16, 3, 5, 1};
 
+/* Row t is volume t, save for one. */
+static void spoil_times(struct bm_run *run, size_t at, int32_t volume)
+{
+    run->times = must(malloc(run->rows * sizeof *run->times));
+    for (size_t t = 0; t < run->rows; t++)
+        run->times[t] = t == at ? volume : (int32_t)t;
+}
+
 /* What is wrong with a run and what the message says of it. */
 static void spoil(struct bm_run *run, size_t what)
 {
@@ -165,6 +173,25 @@ static void spoil(struct bm_run *run, size_t what)
     case 27:
         run->meta.history = 1025;
         break;
+    case 28:
+        spoil_times(run, 3, 2);
+        break;
+    case 29:
+        spoil_times(run, 0, -1);
+        break;
+    case 30:
+        spoil_times(run, 19, INT32_MAX);
+        break;
+    case 31:
+        run->volumes = 19; /* without gaps, row 19 is volume 19 */
+        break;
+    case 32:
+        spoil_times(run, 19, 40);
+        run->volumes = 40;
+        break;
+    case 33:
+        run->volumes = (size_t)INT32_MAX + 1;
+        break;
     default:
         break;
     }
@@ -197,7 +224,13 @@ static const char *const complaints[] = {"time points",
                                          "voxel 49 has",
                                          "voxel 49 has",
                                          "voxel 49 has",
-                                         "history"};
+                                         "history",
+                                         "volumes 2 and then 2",
+                                         "volumes -1 and then -1",
+                                         "volumes 18 and then 2147483647",
+                                         "19 volumes, but a row of volume 19",
+                                         "40 volumes, but a row of volume 40",
+                                         "2147483648 volumes"};
 
 static void every_bad_field_is_refused(void)
 {
@@ -231,6 +264,38 @@ static void extreme_runs_are_fine(void)
     err = (struct bm_error){0};
     REQUIRE(bm_run_check(&w.run, "x", &err) == 0, &err);
     free_run(&w);
+}
+
+/* Rows 1, 2, 5 of a run, and again the last two of these: what they hold, and which volumes they are. */
+static void rows_can_be_left_out(void)
+{
+    static const size_t first[] = {1, 2, 5}, then[] = {1, 2};
+
+    for (size_t history = 0; history < 3; history += 2) {
+        struct bm_error err = {0};
+        struct whole w, before;
+        const size_t size = bm_row_size(history);
+        make_run(&w, &(struct wish){BM_I16, 20, 50, 16, history, 5, 1});
+        make_run(&before, &(struct wish){BM_I16, 20, 50, 16, history, 5, 1});
+        CHECK(bm_run_volumes(&w.run) == 20 && bm_run_time(&w.run, 7) == 7);
+        REQUIRE(bm_run_keep_rows(&w.run, NULL, 20, &err) == 0, &err); /* all of them */
+        CHECK(!run_differs(&w.run, &before.run) && !w.run.times && w.run.volumes == 0);
+        REQUIRE(bm_run_keep_rows(&w.run, first, 3, &err) == 0, &err);
+        CHECK(w.run.rows == 3 && w.run.volumes == 20 && w.run.meta.n == (history ? 3 : 0));
+        for (size_t i = 0; i < 3; i++) {
+            CHECK_ROW(bm_run_time(&w.run, i) == (int32_t)first[i], i);
+            CHECK_ROW(!history || !memcmp(w.run.meta.data + i * size, before.run.meta.data + first[i] * size, size),
+                      i);
+        }
+        REQUIRE(bm_run_check(&w.run, "x", &err) == 0, &err);
+        REQUIRE(bm_run_keep_rows(&w.run, then, 2, &err) == 0, &err);
+        CHECK(w.run.rows == 2 && w.run.times[0] == 2 && w.run.times[1] == 5 && bm_run_volumes(&w.run) == 20);
+        w.run.volumes = 0; /* unknown: up to the last row */
+        CHECK(bm_run_volumes(&w.run) == 6);
+        REQUIRE(bm_run_check(&w.run, "x", &err) == 0, &err);
+        free_run(&w);
+        free_run(&before);
+    }
 }
 
 static void copies_are_deep(void)
@@ -304,6 +369,19 @@ static void tiles_have_their_shapes(void)
         }
 }
 
+static void tiles_that_are_too_large(void)
+{
+    static const size_t rows[] = {SIZE_MAX / 8, SIZE_MAX / 4 + 1};
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_error err = {0};
+        struct bm_tile tile = {0};
+        struct bm_run run = {.rows = rows[i], .cols = 4, .tile_cols = 4, .dtype = BM_F32};
+        CHECK_ROW(bm_tile_shape(&tile, &run, 0, &err) == -1 && err.code == BM_EDATA && !tile.data.data, i);
+        CHECK_ERR_CONTAINS(&err, "tile: the size does not fit");
+    }
+}
+
 static void tile_widths(void)
 {
     static const size_t rows[][2] = {{0, 1024},  {1, 1024},   {225, 1024}, {256, 1024}, {257, 512},   {301, 512},
@@ -361,9 +439,11 @@ int main(void)
         UNIT(rows_lie_as_documented),
         UNIT(every_bad_field_is_refused),
         UNIT(extreme_runs_are_fine),
+        UNIT(rows_can_be_left_out),
         UNIT(copies_are_deep),
         UNIT(counts_add_up),
         UNIT(tiles_have_their_shapes),
+        UNIT(tiles_that_are_too_large),
         UNIT(tile_widths),
         UNIT(tiles_swap),
         UNIT(runs_that_do_not_fit),

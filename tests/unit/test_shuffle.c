@@ -114,6 +114,14 @@ static void fractions(void)
         {"a=2", "'a=2'"},
         {"a=99999999999999999999999999", "'a=9999"},
         {"a=-1", "'a=-1'"},
+        {"a=0,b=1", "'a=0'"},
+        {"a=1.5", "'a=1.5'"},
+        {"=1", "'=1'"},
+        {"a=.05,b=.05,c=.05,d=.05,e=.05,f=.05,g=.05,h=.05,i=.05,j=.05,k=.05,l=.05,m=.05,n=.05,o=.05,p=.25", NULL},
+        {"a=.05,b=.05,c=.05,d=.05,e=.05,f=.05,g=.05,h=.05,i=.05,j=.05,k=.05,l=.05,m=.05,n=.05,o=.05,p=.05,q=.2",
+         "more than 16 parts"},
+        {"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789x",
+         "'0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789' is"},
         {"a=1e0", "'a=1e0'"},
         {"a=0.0000000001,b=0.9999999999", "'a=0.0000000001'"},
         {"a/b=1", "'a/b=1'"},
@@ -245,16 +253,62 @@ static void timeline_sees_gaps(void)
     bm_timeline_free(&t);
 }
 
-static void timeline_refuses_negative_numbers(void)
+static int add_row_of(struct bm_timeline *t, int subject, int session, int run, struct bm_error *err)
 {
+    unsigned char record[4 + 18];
+    struct bm_rows rows = {1, 1, record};
+    int32_t none = -1;
+    struct bm_row row = {&none, (int16_t)subject, (int16_t)session, (int16_t)run, t->last_time + 1, -1, -1};
+    bm_row_put(&rows, 0, &row);
+    return bm_timeline_add_rows(t, &rows, "x", err);
+}
+
+static void timeline_starts_a_run_where_a_number_changes(void)
+{
+    static const struct {
+        int subject, session, run;
+        size_t runs;
+    } rows[] = {{1, 1, 1, 1}, {1, 1, 1, 1}, {2, 1, 1, 2}, {2, 3, 1, 3}, {2, 3, 2, 4}, {2, 3, 2, 4}, {1, 3, 2, 5}};
     struct bm_error err = {0};
     struct bm_timeline t = {0};
-    CHECK(add_row(&t, -1, 0, -1, -1, &err) == -1);
-    CHECK_ERR_CONTAINS(&err, "x: row 0: negative");
-    err = (struct bm_error){0};
-    CHECK(add_row(&t, 1, 0, 0, -1, &err) == -1);
-    CHECK_ERR_CONTAINS(&err, "without a stimulus");
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        REQUIRE(add_row_of(&t, rows[i].subject, rows[i].session, rows[i].run, &err) == 0, &err);
+        CHECK_ROW(bm_timeline_runs(&t) == rows[i].runs, i);
+    }
     bm_timeline_free(&t);
+}
+
+static void timeline_refuses_contradictions(void)
+{
+    static const struct {
+        int run;
+        int32_t trial, image; /* behind trial 3, which shows image 5, in run 1 */
+        const char *says;     /* NULL: fine */
+    } rows[] = {
+        {-1, -1, -1, "x: row 0: negative"},
+        {1, 4, -1, "x: row 0: a presentation without a stimulus"},
+        {1, -1, -1, "x: row 0: trial -1 after a presentation"},
+        {1, 2, 5, "x: row 0: trial numbers go backwards"},
+        {1, 3, 6, "x: row 0: the stimulus changes within a presentation"},
+        {1, 3, 5, NULL},
+        {2, -1, -1, NULL},
+        {2, 0, 6, NULL},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_error err = {0};
+        struct bm_timeline t = {0};
+        REQUIRE(add_row(&t, 1, 0, 3, 5, &err) == 0, &err);
+        CHECK_ROW(add_row(&t, rows[i].run, 1, rows[i].trial, rows[i].image, &err) == (rows[i].says ? -1 : 0), i);
+        CHECK_ERR_CONTAINS(&err, rows[i].says ? rows[i].says : "");
+        bm_timeline_free(&t);
+    }
+    for (int which = 0; which < 2; which++) {
+        struct bm_error err = {0};
+        struct bm_timeline t = {0};
+        CHECK_ROW(add_row_of(&t, which ? 1 : -1, which ? -1 : 1, 1, &err) == -1 && err.code == BM_EDATA, which);
+        CHECK_ERR_CONTAINS(&err, "x: row 0: negative subject, session or run");
+        bm_timeline_free(&t);
+    }
 }
 
 static struct bm_split_rule rule_of(const char *split, enum bm_by by, enum bm_unit unit, int64_t window)
@@ -318,6 +372,70 @@ static void windows_keep_apart(void)
     }
 }
 
+/* The part with the smaller share chooses first, wherever it is named. */
+static void the_smaller_part_chooses_first(void)
+{
+    static const char *const splits[] = {"a=0.3,b=0.7", "a=0.7,b=0.3", "a=0.5,b=0.5"};
+    for (size_t i = 0; i < COUNT(splits); i++) {
+        const size_t first = i == 0 ? 0 : 1; /* of equal ones that named last */
+        struct bm_error err = {0};
+        struct bm_timeline t = {0};
+        struct bm_split s;
+        struct bm_split_rule rule = rule_of(splits[i], BM_BY_IMAGE, BM_UNIT_PRESENTATION, 6);
+        REQUIRE(make_timeline(&t, 40, &err) == 0, &err);
+        REQUIRE(bm_split_make(&s, &t, &rule, "x", &err) == 0, &err);
+        CHECK_ROW(s.shared[first] == 0 && s.shared[1 - first] > 0, i);
+        bm_split_free(&s);
+        bm_timeline_free(&t);
+    }
+}
+
+/* Windows wholly before or behind their runs touch no row. */
+static void windows_outside_touch_nothing(void)
+{
+    for (int64_t lag = -100; lag <= 100; lag += 200) {
+        struct bm_error err = {0};
+        struct bm_timeline t = {0};
+        struct bm_split s;
+        struct bm_split_rule rule = rule_of("a=0.6,b=0.4", BM_BY_IMAGE, BM_UNIT_ROW, 6);
+        rule.lag = lag;
+        REQUIRE(make_timeline(&t, 10, &err) == 0, &err);
+        REQUIRE(bm_split_make(&s, &t, &rule, "x", &err) == 0, &err);
+        CHECK(s.n == 90 && s.shared[0] == 0 && s.shared[1] == 0 && s.units[0] == 54 && s.units[1] == 36);
+        bm_split_free(&s);
+        bm_timeline_free(&t);
+    }
+}
+
+/* Rows by run: a run is in one part, no window matters, and bm_split_rows lists each part's rows. */
+static void runs_stay_together(void)
+{
+    static const char *const splits[] = {"a=0.5,b=0.25,c=0.25", "a=1"};
+    for (size_t i = 0; i < COUNT(splits); i++) {
+        struct bm_error err = {0};
+        struct bm_timeline t = {0};
+        struct bm_split s;
+        struct bm_split_rule rule = rule_of(splits[i], BM_BY_RUN, BM_UNIT_ROW, 6);
+        int64_t rows[8 * 12];
+        size_t seen = 0;
+        REQUIRE(make_timeline(&t, 8, &err) == 0, &err);
+        REQUIRE(bm_split_make(&s, &t, &rule, "x", &err) == 0, &err);
+        CHECK_ROW(s.groups[0] == (i ? 8 : 4) && s.groups[1] == (i ? 0 : 2) && s.n == 96, i);
+        for (size_t p = 0; p < rule.parts; p++) {
+            CHECK_ROW(s.units[p] == 12 * s.groups[p] && s.shared[p] == 0, i);
+            bm_split_rows(&s, p, rows);
+            for (size_t k = 0; k < s.units[p]; k++) {
+                CHECK_ROW(s.part[rows[k]] == (int8_t)p && (k == 0 || rows[k] > rows[k - 1]), i);
+                CHECK_ROW(rows[k] % 12 == (int64_t)k % 12, i);
+            }
+            seen += s.units[p];
+        }
+        CHECK_ROW(seen == 96, i);
+        bm_split_free(&s);
+        bm_timeline_free(&t);
+    }
+}
+
 /* Windows that meet a gap are as those that leave their run; so are those of trials that may have begun in one. */
 static void windows_do_not_cross_gaps(void)
 {
@@ -358,6 +476,9 @@ static void rules_that_do_not_fit(void)
         {"a=1", BM_BY_ROW, BM_UNIT_PRESENTATION, 13, "13 rows fits into no run"},
         {"a=1", BM_BY_ROW, BM_UNIT_PRESENTATION, 12, "no presentation's window"},
         {"a=0.5,b=0.5", BM_BY_IMAGE, BM_UNIT_ROW, 100, "fits into no run"},
+        {"a=0.99,b=0.01", BM_BY_ROW, BM_UNIT_ROW, 1, "none of the 24 rows"},
+        {"a=0.99,b=0.01", BM_BY_ROW, BM_UNIT_PRESENTATION, 1, "none of the 6 presentations"},
+        {"a=0.99,b=0.01", BM_BY_IMAGE, BM_UNIT_PRESENTATION, 1, "none of the 6 images"},
     };
     struct bm_error err = {0};
     struct bm_timeline t = {0};
@@ -369,6 +490,19 @@ static void rules_that_do_not_fit(void)
         CHECK_ROW(bm_split_make(&s, &t, &rule, "x", &err) == -1, i);
         CHECK_ERR_CONTAINS(&err, rows[i].says);
     }
+    bm_timeline_free(&t);
+}
+
+/* Of two presentations whose windows meet one has to go, and with it its part. */
+static void parts_that_keep_nothing(void)
+{
+    struct bm_error err = {0};
+    struct bm_timeline t = {0};
+    struct bm_split s;
+    struct bm_split_rule rule = rule_of("a=0.5,b=0.5", BM_BY_ROW, BM_UNIT_PRESENTATION, 6);
+    REQUIRE(make_timeline(&t, 1, &err) == 0, &err);
+    CHECK(bm_split_make(&s, &t, &rule, "x", &err) == -1 && err.code == BM_EDATA && !s.row && !s.part);
+    CHECK_ERR_CONTAINS(&err, "x: part 'a' keeps nothing: all its 1 units share a window with another part");
     bm_timeline_free(&t);
 }
 
@@ -385,6 +519,11 @@ static void runs_alone_tell_no_images(void)
     CHECK(bm_split_make(&s, &t, &rule, "x", &err) == -1 && err.code == BM_EUSAGE);
     CHECK_ERR_CONTAINS(&err, "meta.npy");
     bm_timeline_free(&t);
+    err = (struct bm_error){0};
+    REQUIRE(add_row(&t, 1, 0, -1, -1, &err) == 0, &err);
+    CHECK(bm_split_make(&s, &t, &rule, "x", &err) == -1 && err.code == BM_EDATA);
+    CHECK_ERR_CONTAINS(&err, "x: no row has a stimulus");
+    bm_timeline_free(&t);
 }
 
 int main(void)
@@ -400,11 +539,16 @@ int main(void)
         UNIT(timeline_finds_runs_and_presentations),
         UNIT(timeline_starts_a_run_where_time_starts_again),
         UNIT(timeline_sees_gaps),
-        UNIT(timeline_refuses_negative_numbers),
+        UNIT(timeline_starts_a_run_where_a_number_changes),
+        UNIT(timeline_refuses_contradictions),
         UNIT(rows_before_the_first_image_are_left_out),
         UNIT(windows_keep_apart),
+        UNIT(the_smaller_part_chooses_first),
+        UNIT(windows_outside_touch_nothing),
+        UNIT(runs_stay_together),
         UNIT(windows_do_not_cross_gaps),
         UNIT(rules_that_do_not_fit),
+        UNIT(parts_that_keep_nothing),
         UNIT(runs_alone_tell_no_images),
     };
     return unit_main(all, COUNT(all));

@@ -60,6 +60,7 @@ static void row_by_row_and_block_by_block(void)
 static void scaled_samples(void)
 {
     static const int16_t samples[2][3] = {{-4, 10, 3}, {2, 10, 4}};
+    static const double lowest[] = {-8, 96, -4};
     struct bm_tally t;
     struct bm_error err = {0};
     double line[3];
@@ -70,6 +71,13 @@ static void scaled_samples(void)
     struct bm_tally_result r = bm_tally_end(&t);
     CHECK(r.min == -7 && r.max == 0 && r.zero_cols == 1 && r.constant_cols == 0 && r.nonfinite == 0);
     CHECK(r.mean == (12.5 - 30) / 6);
+    for (int k = 0; k < 3; k++) { /* slope, intercept, neither */
+        rc = bm_tally_begin(&t, 3, &err);
+        REQUIRE(rc == 0, &err);
+        bm_tally_add_samples(&t, 0, 2, 3, samples, BM_I16, k ? 1 : 2, k == 1 ? 100 : 0, line);
+        r = bm_tally_end(&t);
+        CHECK_ROW(r.min == lowest[k] && r.max == lowest[k] + (k ? 14 : 28) && r.constant_cols == 1, k);
+    }
 }
 
 static void nothing_finite_and_nothing_at_all(void)
