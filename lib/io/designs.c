@@ -321,27 +321,6 @@ void bm_design_clear(struct bm_design *d)
     memset(d, 0, sizeof *d);
 }
 
-int bm_design_rows(const char *path, size_t *rows, struct bm_error *err)
-{
-    struct bm_design d = {0};
-    struct bm_text text = {0};
-    struct bm_span first;
-    struct columns c;
-    int kind = open_design(path, NULL, &text, &first, &c, err), rc = -1;
-
-    if (kind == 0)
-        rc = read_design(path, &text, first, &d, err);
-    else if (kind == 1)
-        (void)bm_fail(err, BM_EDATA,
-                      "%s: an events table does not say how long its run is; name a design file or the "
-                      "number of volumes",
-                      path);
-    *rows = d.rows;
-    bm_text_clear(&text);
-    bm_design_clear(&d);
-    return rc;
-}
-
 /* ---- categories ---- */
 
 static int compare_name(struct bm_span a, const char *name)

@@ -10,7 +10,6 @@ static void designs(void)
     for (size_t i = 0; i < COUNT(same); i++) {
         struct bm_design d;
         struct bm_error err = {0};
-        size_t rows = 0;
         int rc = bm_design_read(put_text("design.tsv", same[i]), NULL, NULL, &d, &err);
         REQUIRE(rc == 0, &err);
         CHECK_ROW(d.in_rows && d.rows == 4 && d.nevents == 2, i);
@@ -18,7 +17,6 @@ static void designs(void)
         CHECK_ROW(d.events[1].onset == 3 && d.events[1].id == 0, i);
         CHECK_ROW(d.crc32 == crc32_z(0, (const unsigned char *)same[i], strlen(same[i])), i);
         bm_design_clear(&d);
-        CHECK_ROW(bm_design_rows(scratch("design.tsv"), &rows, &err) == 0 && rows == 4, i);
         CHECK_ROW(bm_design_is_events(scratch("design.tsv"), &err) == 0, i);
     }
 }
@@ -94,9 +92,6 @@ static void events_with_categories(void)
     CHECK(d.events[2].onset == 52.5 && d.events[2].id == 1 && d.events[2].duration == 22.5); /* in the file's order */
     CHECK(d.events[3].onset == 52.5 && d.events[3].id == 0);
     bm_design_clear(&d);
-    size_t rows;
-    CHECK(bm_design_rows(path, &rows, &err) == -1);
-    CHECK_ERR_CONTAINS(&err, "does not say how long its run is");
     bm_categories_clear(&cats);
 }
 
