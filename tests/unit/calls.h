@@ -331,7 +331,7 @@ static const char *const to_describe[] = {"c.tsv",       "events.tsv", "design.t
                                           "in.meta.npy", "in.json",    "in.fmri.npy"};
 
 /* Hands every call over; of the describing ones each file has its own. */
-static void each_call(void (*take)(const struct call *call))
+__attribute__((unused)) static void each_call(void (*take)(const struct call *call))
 {
     for (size_t i = 0; i < COUNT(calls_of_all); i++)
         take(&calls_of_all[i]);
@@ -342,7 +342,7 @@ static void each_call(void (*take)(const struct call *call))
     }
 }
 
-static bool temporaries_left(void)
+__attribute__((unused)) static bool temporaries_left(void)
 {
     DIR *d = opendir(scratch_dir);
     bool left = false;
