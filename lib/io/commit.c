@@ -225,8 +225,7 @@ int bm_commit_write_at(struct bm_commit *c, const void *data, size_t n, size_t o
 void bm_commit_flush_hint(struct bm_commit *c)
 {
 #ifdef SYNC_FILE_RANGE_WRITE
-    if (!c->direct)
-        (void)sync_file_range(c->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    (void)sync_file_range(c->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* of a pipe it does nothing */
 #else
     (void)c;
 #endif

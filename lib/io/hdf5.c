@@ -46,13 +46,13 @@ const char *bm_hdf5_version(char text[32])
 static herr_t keep_deepest(unsigned n, const H5E_error2_t *e, void *out)
 {
     static const char before[] = "error message = '";
-    const char *system = e->desc ? strstr(e->desc, before) : NULL;
+    const char *system = strstr(e->desc, before);
 
     (void)n;
     if (system) {
         system += sizeof before - 1;
         (void)snprintf(out, 160, "%.*s", (int)strcspn(system, "'"), system);
-    } else if (e->desc && *e->desc)
+    } else
         (void)snprintf(out, 160, "%s", e->desc);
     return 0;
 }

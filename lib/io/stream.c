@@ -174,8 +174,6 @@ static int read_run(struct reader *r, struct bm_error *err)
         goto fail;
     r->run.voxels = buf.data;
     memset(&buf, 0, sizeof buf);
-    if (!r->run.voxels)
-        r->run.cols = 0;
     if (r->run.meta.history) {
         if (read_claimed(r, bm_meta_descr(r->run.meta.history, descr, sizeof descr), r->run.rows,
                          bm_row_size(r->run.meta.history), &buf, "the metadata do not fit their header", err))

@@ -160,6 +160,12 @@ static int write_stream(struct bm_error *err)
     return put_series(bm_stream_sink(scratch("out.npys"), err), runs, 2, true, err);
 }
 
+/* Into a device, as into a pipe. */
+static int write_device(struct bm_error *err)
+{
+    return put_series(bm_stream_sink("/dev/null", err), runs, 2, true, err);
+}
+
 static int write_series(struct bm_error *err)
 {
     return put_series(bm_seriesfile_sink(scratch("out.h5"), true, err), runs, 2, true, err);
@@ -253,8 +259,10 @@ static int describe(struct bm_error *err)
 
 static void put_tables(void)
 {
+    unsigned char packed[200];
+
     (void)put_text("c.tsv", "a\tb1\tb2\n1\tn/a\t3\n2\t5\t7\n4\t4\t1\n0\t1\t2\n");
-    (void)put_text("kept.txt", "1\n0\n1\n1\n");
+    (void)put_file("kept.txt", packed, gzip_member(packed, sizeof packed, "1\n0\n1\n1\n", 8, 0));
     (void)put_text("design.tsv", "0\n3\n0\n1\n");
     (void)put_text("events.tsv", "onset\tduration\ttrial_type\n0\t1\tcat\n2.5\t1\tdog\n4\t1\tcat\n");
     (void)put_text("x_dseg.tsv", "index\tname\n1\tV1\n4\tV4\n");
@@ -309,21 +317,14 @@ static const struct call {
     int (*run)(struct bm_error *err);
     long least;
 } calls_of_all[] = {
-    {"read_confounds", read_confounds, 20},
-    {"read_design", read_design, 5},
-    {"read_events", read_events, 10},
-    {"read_roi", read_roi, 10},
-    {"read_scan", read_scan, 10},
-    {"read_niftiruns", read_niftiruns, 15},
-    {"read_series", read_series, 30},
-    {"read_rows", read_rows, 10},
-    {"expand_name", expand_name, 1},
-    {"write_stream", write_stream, 10},
-    {"write_series", write_series, 20},
-    {"write_arrays", write_arrays, 20},
-    {"save_and_load", save_and_load, 5},
-    {"write_tree", write_tree, 10},
-    {"write_mat", write_mat, 5},
+    {"read_confounds", read_confounds, 20}, {"read_design", read_design, 5},
+    {"read_events", read_events, 10},       {"read_roi", read_roi, 10},
+    {"read_scan", read_scan, 10},           {"read_niftiruns", read_niftiruns, 15},
+    {"read_series", read_series, 30},       {"read_rows", read_rows, 10},
+    {"expand_name", expand_name, 1},        {"write_stream", write_stream, 10},
+    {"write_series", write_series, 20},     {"write_arrays", write_arrays, 20},
+    {"write_device", write_device, 10},     {"save_and_load", save_and_load, 5},
+    {"write_tree", write_tree, 10},         {"write_mat", write_mat, 5},
 };
 
 static const char *const to_describe[] = {"c.tsv",       "events.tsv", "design.tsv", "x_dseg.tsv",
