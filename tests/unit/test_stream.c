@@ -200,7 +200,6 @@ static void arrays_that_lie_are_refused(void)
         {"\"boldmill\":\"run\"", 0, "\"boldmill\":\"fun\"", "a record of unknown kind"},
         {"\"boldmill\":\"run_end\"", 0, "\"boldmill\":\"run_and\"", "\"boldmill\" is missing or wrong"},
         {"\"runs\":1", 0, "\"runs\":2", "the checksum of the end record differs"},
-        {"\"runs\":1", 0, "\"runs\":s", "the checksum of the end record differs"},
         {"\"runs\":1", 0, "\"rums\":1", "the checksum of the end record differs"},
         {"\"crc32\":\"", 0, "\"crc23\":\"", "the checksum of the end record differs"},
         {"\"rows\":4,", 0, "\"rows\":9,", "fit"},
