@@ -148,6 +148,10 @@ struct bm_commit *bm_commit_open(const char *path, struct bm_error *err)
         goto fail;
     }
     there = stat(path, &st) == 0;
+    if (!there && errno != ENOENT) { /* it may be a device, which must not be replaced */
+        (void)bm_fail_errno(err, path, "cannot be looked at");
+        goto fail;
+    }
     if (there && S_ISDIR(st.st_mode)) {
         (void)bm_fail(err, BM_ESYS, "%s: is a directory; name a file in it", path);
         goto fail;

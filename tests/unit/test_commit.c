@@ -139,8 +139,8 @@ static bool change_input(enum change how, const char *input)
     case OTHER_FILE:
         return rename(put_text("other", "two"), input) == 0;
     case OTHER_DEVICE: /* behind a link */
-        return stat(input, &here) == 0 && stat("/dev/null", &there) == 0 && here.st_dev != there.st_dev &&
-               unlink(input) == 0 && symlink("/dev/null", input) == 0;
+        return stat(input, &here) == 0 && stat("/proc/self/stat", &there) == 0 && here.st_dev != there.st_dev &&
+               unlink(input) == 0 && symlink("/proc/self/stat", input) == 0;
     case LOOP:
         return unlink(input) == 0 && symlink(input, input) == 0;
     default:
@@ -295,6 +295,19 @@ static void read_only_directories_are_refused(void)
     CHECK(!bm_commit_open(scratch("f"), &err) && err.code == BM_ESYS);
     CHECK_ERR_CONTAINS(&err, "check the permissions");
     (void)chmod(scratch_dir, 0755);
+}
+
+/* A target that cannot be looked at may be anything: it is left alone. */
+static void targets_that_cannot_be_looked_at(void)
+{
+    struct bm_error err = {0};
+    const char *path;
+
+    empty_scratch();
+    path = scratch("loop");
+    CHECK(symlink(path, path) == 0);
+    CHECK(!bm_commit_open(path, &err) && err.code == BM_ESYS && files_left() == 1);
+    CHECK_ERR_CONTAINS(&err, "/loop: cannot be looked at");
 }
 
 /* Neither a file nor something that can be opened for writing. */
@@ -481,6 +494,7 @@ int main(void)
         UNIT(writing_at_places),
         UNIT(standard_output),
         UNIT(temporaries_that_change),
+        UNIT(targets_that_cannot_be_looked_at),
         UNIT(sockets_are_refused),
         UNIT(inputs_that_change),
         UNIT(as_many_inputs_as_there_are),
