@@ -3,6 +3,7 @@
 #include "io/bundle.h"
 #include "io/bytes.h"
 #include "io/commit.h"
+#include "io/jsonmem.h"
 #include "io/npy.h"
 #include "io/runjson.h"
 
@@ -126,10 +127,10 @@ static int arrays_end_run(struct bm_sink *sink, const struct bm_run *run, struct
                       run->subject, "session", run->session, "run", run->run, "first_row", (json_int_t)w->nrows,
                       "rows", (json_int_t)run->rows, "tr", run->tr, "counts", bm_runjson_counts(run), "steps",
                       bm_runjson_steps(run));
-    if (bm_runjson_set_times(entry, run) | json_array_append_new(w->runs, entry))
-        return bm_fail(err, BM_ESYS, "%s: out of memory", w->json_path);
+    bm_runjson_set_times(entry, run);
+    (void)json_array_append_new(w->runs, entry);
     w->nrows += run->rows;
-    return 0;
+    return bm_json_lost() ? bm_fail(err, BM_ESYS, "%s: out of memory", w->json_path) : 0; /* in this thread */
 }
 
 /* Puts the header in front of the data, now that the number of rows is known. */
@@ -139,8 +140,6 @@ static int put_header(struct writer *w, json_t **entry, struct bm_error *err)
     struct bm_buf header = {0};
     int status = bm_npy_format_header(&header, bm_dtype_descr(w->dtype), false, 2, shape, DATA_START, err);
 
-    if (!status && header.size != DATA_START)
-        status = bm_fail(err, BM_ESYS, "%s: the header does not fit", w->fmri_path);
     if (!status)
         status = bm_commit_write_at(w->fmri, header.data, header.size, 0, err);
     if (!status)

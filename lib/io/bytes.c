@@ -364,24 +364,6 @@ static int make_scratch(struct bm_bytes *b, struct bm_error *err)
     return b->scratch ? 0 : -1;
 }
 
-int bm_bytes_skip(struct bm_bytes *b, uint64_t n, struct bm_error *err)
-{
-    if (make_scratch(b, err))
-        return -1;
-    for (uint64_t left = n; left > 0;) {
-        size_t step = left < SCRATCH_BYTES ? (size_t)left : SCRATCH_BYTES;
-        long long got = bm_bytes_read(b, b->scratch, step, err);
-        if (got < 0)
-            return -1;
-        if ((size_t)got < step)
-            return bm_fail(err, BM_EDATA,
-                           "%s: ends after %" PRIu64 " bytes, %" PRIu64 " more were due; fetch it again", b->name,
-                           bm_bytes_count(b), left - (uint64_t)got);
-        left -= step;
-    }
-    return 0;
-}
-
 /* A file that is written to while we read it would be a mix of two. */
 static int check_unchanged(const struct bm_bytes *b, struct bm_error *err)
 {

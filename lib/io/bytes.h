@@ -32,8 +32,6 @@ long long bm_bytes_read(struct bm_bytes *b, void *buf, size_t n, struct bm_error
 /* The next n <= 65536 bytes without consuming them; *got may be less at the end. The pointer is good until the
  * next call. */
 const unsigned char *bm_bytes_peek(struct bm_bytes *b, size_t n, size_t *got, struct bm_error *err) BM_MUST_USE;
-/* Reads and drops n bytes; an early end is an error ("file: ends after ...; ..."). */
-int bm_bytes_skip(struct bm_bytes *b, uint64_t n, struct bm_error *err) BM_MUST_USE;
 /* Reads to the real end, checking all trailers, and that nobody wrote to the file meanwhile (size and time of
  * change). *left, if not NULL, gets how many decoded bytes were left over. */
 int bm_bytes_finish(struct bm_bytes *b, uint64_t *left, struct bm_error *err) BM_MUST_USE;

@@ -150,6 +150,8 @@ static int look(struct bm_commit *c, const char *path, bool out, struct bm_error
     if (!*path)
         return bm_fail(err, BM_EUSAGE, "output: the name is empty; name a file");
     there = !out && stat(path, &st) == 0;
+    if (!there && !out && errno != ENOENT) /* it may be a device, which must not be replaced */
+        return bm_fail_errno(err, path, "cannot be looked at");
     if (there && S_ISDIR(st.st_mode))
         return bm_fail(err, BM_ESYS, "%s: is a directory; name a file in it", path);
     c->direct = out || (there && !S_ISREG(st.st_mode));
@@ -241,7 +243,7 @@ int bm_commit_write_at(struct bm_commit *c, const void *data, size_t n, size_t o
 void bm_commit_flush_hint(struct bm_commit *c)
 {
 #ifdef SYNC_FILE_RANGE_WRITE
-    if (!c->direct && !c->away)
+    if (!c->away) /* of a pipe it does nothing */
         (void)sync_file_range(c->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 #else
     (void)c;

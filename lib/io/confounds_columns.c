@@ -517,10 +517,9 @@ static bool fulfils(double v, const struct condition *k)
         return v <= k->number;
     case EQUAL:
         return v == k->number;
-    case NOT_EQUAL:
+    default:
         return !isnan(v) && v != k->number;
     }
-    return false;
 }
 
 int bm_confounds_censor(const struct bm_confounds *c, const char *condition, bool *censored, struct bm_error *err)

@@ -16,7 +16,7 @@ static json_t *run_json(const struct bm_run *run, size_t first_row)
         "inter", run->inter, "tr", run->tr, "absent", run->absent_zero ? "zero" : "unknown", "history",
         (json_int_t)run->meta.history, "counts", bm_runjson_counts(run), "steps", bm_runjson_steps(run));
 
-    (void)bm_runjson_set_times(entry, run);
+    bm_runjson_set_times(entry, run);
     return entry;
 }
 

@@ -215,7 +215,7 @@ static int find_id(const char *path, size_t line, struct bm_span value, const st
         *id = (int32_t)v;
         return 0;
     }
-    for (size_t i = 0; i < cats->n && i < INT32_MAX; i++)
+    for (size_t i = 0; i < cats->n; i++)
         if (bm_span_is(value, cats->names[i])) {
             *id = (int32_t)i;
             return 0;
@@ -250,7 +250,7 @@ static int by_onset(const void *a, const void *b)
 
     if (x->event.onset != y->event.onset)
         return x->event.onset < y->event.onset ? -1 : 1;
-    return x->place < y->place ? -1 : x->place > y->place;
+    return (x->place > y->place) - (x->place < y->place);
 }
 
 static int sort_events(struct bm_design *d, struct bm_error *err)
@@ -321,51 +321,41 @@ void bm_design_clear(struct bm_design *d)
     memset(d, 0, sizeof *d);
 }
 
-int bm_design_rows(const char *path, size_t *rows, struct bm_error *err)
-{
-    struct bm_design d = {0};
-    struct bm_text text = {0};
-    struct bm_span first;
-    struct columns c;
-    int kind = open_design(path, NULL, &text, &first, &c, err), rc = -1;
-
-    if (kind == 0)
-        rc = read_design(path, &text, first, &d, err);
-    else if (kind == 1)
-        (void)bm_fail(err, BM_EDATA,
-                      "%s: an events table does not say how long its run is; name a design file or the "
-                      "number of volumes",
-                      path);
-    *rows = d.rows;
-    bm_text_clear(&text);
-    bm_design_clear(&d);
-    return rc;
-}
-
 /* ---- categories ---- */
 
 static int compare_name(struct bm_span a, const char *name)
 {
-    size_t n = strlen(name), least = a.n < n ? a.n : n;
-    int order = least ? memcmp(a.s, name, least) : 0;
+    const size_t n = strlen(name);
+    const int order = memcmp(a.s, name, a.n < n ? a.n : n);
 
-    return order ? order : a.n < n ? -1 : a.n > n;
+    return order ? order : (a.n > n) - (a.n < n);
+}
+
+/* The room doubles whenever the number of names is a power of two. */
+static int make_room(struct bm_categories *cats, struct bm_error *err)
+{
+    char **wider;
+
+    if (cats->n & (cats->n - 1))
+        return 0;
+    wider = bm_alloc(2 * cats->n + 1, sizeof *wider, "categories", err);
+    if (!wider)
+        return -1;
+    for (size_t i = 0; i < cats->n; i++)
+        wider[i] = cats->names[i];
+    free(cats->names);
+    cats->names = wider;
+    return 0;
 }
 
 static int insert_category(struct bm_categories *cats, size_t at, struct bm_span value, struct bm_error *err)
 {
-    char **names = bm_alloc(cats->n + 1, sizeof *names, "categories", err);
-    char *name = names ? bm_span_dup(value, err) : NULL;
+    char *name = make_room(cats, err) ? NULL : bm_span_dup(value, err);
 
-    if (!name) {
-        free(names);
+    if (!name)
         return -1;
-    }
-    for (size_t i = 0; i < cats->n; i++)
-        names[i < at ? i : i + 1] = cats->names[i];
-    names[at] = name;
-    free(cats->names);
-    cats->names = names;
+    memmove(cats->names + at + 1, cats->names + at, (cats->n - at) * sizeof *cats->names);
+    cats->names[at] = name;
     cats->n++;
     return 0;
 }

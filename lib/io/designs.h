@@ -41,8 +41,6 @@ struct bm_categories {
 int bm_design_read(const char *path, const char *column, const struct bm_categories *cats, struct bm_design *out,
                    struct bm_error *err) BM_MUST_USE;
 void bm_design_clear(struct bm_design *d);
-/* Number of rows of an NSD design without keeping it; an events file is an error (it has no length). */
-int bm_design_rows(const char *path, size_t *rows, struct bm_error *err) BM_MUST_USE;
 /* 1 if the file is an events table (has a header with onset and duration), 0 if a design, -1 error. */
 int bm_design_is_events(const char *path, struct bm_error *err) BM_MUST_USE;
 

@@ -15,7 +15,7 @@ struct span {
 
 struct bm_gather {
     struct segment *segments;
-    size_t nsegments, tile_cols, samples;
+    size_t nsegments, tile_cols;
     size_t slice; /* samples of the volume from one z to the next */
     struct span *spans;
     size_t nspans;
@@ -92,31 +92,38 @@ static int fill_spans(struct bm_gather *g, const struct bm_grid *grid, const int
     return 0;
 }
 
+/* Column of each voxel of the grid, -1: none. */
+static int64_t *invert(const int64_t *voxels, size_t n, size_t total, struct bm_error *err)
+{
+    int64_t *column_of = bm_alloc(total, sizeof *column_of, "voxels", err);
+
+    for (size_t i = 0; column_of && i < total; i++)
+        column_of[i] = -1;
+    for (size_t i = 0; column_of && i < n; i++)
+        column_of[voxels[i]] = (int64_t)i;
+    return column_of;
+}
+
 struct bm_gather *bm_gather_make(const struct bm_grid *grid, const int64_t *voxels, size_t n, size_t rows,
                                  size_t tile_cols, bool background, struct bm_error *err)
 {
-    struct bm_gather *g = bm_calloc(1, sizeof *g, "voxels", err);
-    const size_t total = bm_grid_voxels(grid);
-    int64_t *column_of = g ? bm_alloc(total, sizeof *column_of, "voxels", err) : NULL;
+    const size_t total = bm_grid_voxels(grid), samples = (n + tile_cols - 1) / tile_cols * tile_cols * rows;
+    struct bm_gather *g;
+    int64_t *column_of;
     int status = -1;
 
+    if (total > UINT32_MAX || samples > UINT32_MAX) {
+        (void)bm_fail(err, BM_EDATA,
+                      "a run of %zu volumes x %zu voxels on a grid of %zu is more than 2^32 samples; "
+                      "keep fewer voxels with --mask",
+                      rows, n, total);
+        return NULL;
+    }
+    g = bm_calloc(1, sizeof *g, "voxels", err);
+    column_of = g ? invert(voxels, n, total, err) : NULL;
     if (column_of) {
         g->tile_cols = tile_cols;
         g->slice = (size_t)grid->dims[0] * (size_t)grid->dims[1];
-        g->samples = (n + tile_cols - 1) / tile_cols * tile_cols * rows;
-        if (total > UINT32_MAX || g->samples > UINT32_MAX)
-            (void)bm_fail(err, BM_EDATA,
-                          "a run of %zu volumes x %zu voxels on a grid of %zu is more than 2^32 samples; "
-                          "keep fewer voxels with --mask",
-                          rows, n, total);
-        else
-            status = 0;
-    }
-    if (!status) {
-        for (size_t i = 0; i < total; i++)
-            column_of[i] = -1;
-        for (size_t i = 0; i < n; i++)
-            column_of[voxels[i]] = (int64_t)i;
         status = fill_segments(g, grid, column_of, rows, err);
         if (background && !status)
             status = fill_spans(g, grid, column_of, err);
@@ -135,11 +142,6 @@ void bm_gather_free(struct bm_gather *g)
     free(g->segments);
     free(g->spans);
     free(g);
-}
-
-size_t bm_gather_bytes(const struct bm_gather *g, enum bm_dtype dtype)
-{
-    return g->samples * bm_dtype_size(dtype);
 }
 
 #define GATHER(type)                                                                                                 \

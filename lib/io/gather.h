@@ -16,8 +16,6 @@ struct bm_gather;
 struct bm_gather *bm_gather_make(const struct bm_grid *grid, const int64_t *voxels, size_t n, size_t rows,
                                  size_t tile_cols, bool background, struct bm_error *err) BM_MUST_USE;
 void bm_gather_free(struct bm_gather *g); /* NULL is fine */
-/* Bytes of the tiles that a run needs. */
-size_t bm_gather_bytes(const struct bm_gather *g, enum bm_dtype dtype);
 /* Volume t into the tiles. */
 void bm_gather_volume(const struct bm_gather *g, void *tiles, const void *volume, size_t t, enum bm_dtype dtype);
 /* Is any voxel that is not wanted different from zero (or NaN)? */

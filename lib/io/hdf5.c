@@ -46,13 +46,13 @@ const char *bm_hdf5_version(char text[32])
 static herr_t keep_deepest(unsigned n, const H5E_error2_t *e, void *out)
 {
     static const char before[] = "error message = '";
-    const char *system = e->desc ? strstr(e->desc, before) : NULL;
+    const char *system = strstr(e->desc, before);
 
     (void)n;
     if (system) {
         system += sizeof before - 1;
         (void)snprintf(out, 160, "%.*s", (int)strcspn(system, "'"), system);
-    } else if (e->desc && *e->desc)
+    } else
         (void)snprintf(out, 160, "%s", e->desc);
     return 0;
 }
@@ -93,28 +93,38 @@ static hid_t native(enum bm_dtype t)
     }
 }
 
+hid_t bm_h5_set(hid_t id, herr_t status)
+{
+    if (status >= 0)
+        return id;
+    (void)H5Idec_ref(id);
+    return H5I_INVALID_HID;
+}
+
 hid_t bm_h5_type(enum bm_dtype t)
 {
-    hid_t id = H5Tcopy(native(t));
+    const hid_t id = H5Tcopy(native(t));
+    herr_t status = 0;
 
-    if (t == BM_F16 &&
-        (H5Tset_fields(id, 15, 10, 5, 0, 10) < 0 || H5Tset_size(id, 2) < 0 || H5Tset_ebias(id, 15) < 0)) {
-        (void)H5Tclose(id);
-        return H5I_INVALID_HID;
+    if (t == BM_F16) { /* a status is negative where any of them is */
+        status = H5Tset_fields(id, 15, 10, 5, 0, 10);
+        status |= H5Tset_size(id, 2);
+        status |= H5Tset_ebias(id, 15);
     }
-    return id;
+    return bm_h5_set(id, status);
 }
 
 static hid_t make_field(const struct bm_h5_field *f)
 {
     hsize_t n = f->count;
     hid_t base, id;
+    herr_t status;
 
     if (f->text) {
         id = H5Tcopy(H5T_C_S1);
-        (void)H5Tset_size(id, f->count);
-        (void)H5Tset_strpad(id, H5T_STR_NULLPAD);
-        return id;
+        status = H5Tset_size(id, f->count);
+        status |= H5Tset_strpad(id, H5T_STR_NULLPAD);
+        return bm_h5_set(id, status);
     }
     base = bm_h5_type(f->dtype);
     if (f->count == 1)
@@ -126,22 +136,19 @@ static hid_t make_field(const struct bm_h5_field *f)
 
 static hid_t make_record(const struct bm_h5_record *type)
 {
+    herr_t status = 0;
     hid_t id;
 
-    if (type->nfields == 1 && !type->fields[0].name)
+    if (!type->fields[0].name)
         return make_field(&type->fields[0]);
     id = H5Tcreate(H5T_COMPOUND, type->size);
     for (size_t i = 0; i < type->nfields; i++) {
-        hid_t field = make_field(&type->fields[i]);
+        const hid_t field = make_field(&type->fields[i]);
 
-        if (H5Tinsert(id, type->fields[i].name, type->fields[i].offset, field) < 0) {
-            (void)H5Tclose(field);
-            (void)H5Tclose(id);
-            return H5I_INVALID_HID;
-        }
+        status |= H5Tinsert(id, type->fields[i].name, type->fields[i].offset, field);
         (void)H5Tclose(field);
     }
-    return id;
+    return bm_h5_set(id, status);
 }
 
 static struct bm_h5 *new_file(const char *name, struct bm_error *err)
@@ -168,14 +175,21 @@ void bm_h5_abandon(struct bm_h5 *f)
 
 static hid_t access_list(void)
 {
-    hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
+    const hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
+    herr_t status = H5Pset_libver_bounds(fapl, H5F_LIBVER_V110, H5F_LIBVER_V110);
 
-    (void)H5Pset_libver_bounds(fapl, H5F_LIBVER_V110, H5F_LIBVER_V110);
-    (void)H5Pset_fclose_degree(fapl, H5F_CLOSE_STRONG);
+    status |= H5Pset_fclose_degree(fapl, H5F_CLOSE_STRONG);
 #if H5_VERSION_GE(1, 10, 7)
-    (void)H5Pset_file_locking(fapl, 0, 1);
+    status |= H5Pset_file_locking(fapl, 0, 1);
 #endif
-    return fapl;
+    return bm_h5_set(fapl, status);
+}
+
+hid_t bm_h5_new_list(hid_t class)
+{
+    const hid_t list = H5Pcreate(class);
+
+    return bm_h5_set(list, H5Pset_obj_track_times(list, 0));
 }
 
 struct bm_h5 *bm_h5_create(const char *path, const char *shown_as, struct bm_error *err)
@@ -187,8 +201,7 @@ struct bm_h5 *bm_h5_create(const char *path, const char *shown_as, struct bm_err
         return NULL;
     bm_h5_lock();
     fapl = access_list();
-    fcpl = H5Pcreate(H5P_FILE_CREATE);
-    (void)H5Pset_obj_track_times(fcpl, 0);
+    fcpl = bm_h5_new_list(H5P_FILE_CREATE);
     f->id = H5Fcreate(path, H5F_ACC_TRUNC, fcpl, fapl);
     if (f->id < 0) /* at once: the next call of HDF5 forgets why */
         (void)bm_h5_fail(err, shown_as, "cannot be created");
@@ -201,15 +214,15 @@ struct bm_h5 *bm_h5_create(const char *path, const char *shown_as, struct bm_err
     return NULL;
 }
 
-struct bm_h5 *bm_h5_open(const char *path, struct bm_error *err)
+struct bm_h5 *bm_h5_open(const char *path, const char *shown_as, struct bm_error *err)
 {
-    struct bm_h5 *f = new_file(path, err);
+    struct bm_h5 *f = new_file(shown_as, err);
     struct stat st;
     hid_t fapl;
 
     if (!f)
         return NULL;
-    if (stat(path, &st) ? bm_fail_errno(err, path, "cannot open") : bm_inputs_note(path, &st, err)) {
+    if (stat(path, &st) ? bm_fail_errno(err, shown_as, "cannot open") : bm_inputs_note(path, &st, err)) {
         bm_h5_abandon(f);
         return NULL;
     }
@@ -217,7 +230,7 @@ struct bm_h5 *bm_h5_open(const char *path, struct bm_error *err)
     fapl = access_list();
     f->id = H5Fopen(path, H5F_ACC_RDONLY, fapl);
     if (f->id < 0)
-        (void)bm_h5_fail(err, path, "cannot be opened as HDF5");
+        (void)bm_h5_fail(err, shown_as, "cannot be opened as HDF5");
     (void)H5Pclose(fapl);
     bm_h5_unlock();
     if (f->id >= 0)
@@ -244,8 +257,7 @@ int bm_h5_make_group(struct bm_h5 *f, const char *name, struct bm_error *err)
     int status;
 
     bm_h5_lock();
-    gcpl = H5Pcreate(H5P_GROUP_CREATE);
-    (void)H5Pset_obj_track_times(gcpl, 0); /* the same input gives the same bytes, whatever the clock says */
+    gcpl = bm_h5_new_list(H5P_GROUP_CREATE);
     id = H5Gcreate2(f->id, name, H5P_DEFAULT, gcpl, H5P_DEFAULT);
     (void)H5Pclose(gcpl);
     status = id < 0 || H5Gclose(id) < 0 ? bm_h5_fail(err, f->name, "a group cannot be written") : 0;
@@ -268,12 +280,14 @@ static int put_attr(struct bm_h5 *f, const char *name, hid_t type, hid_t space, 
 int bm_h5_put_attr_text(struct bm_h5 *f, const char *name, const char *text, struct bm_error *err)
 {
     hid_t type, space;
+    herr_t set;
     int status;
 
     bm_h5_lock();
     type = H5Tcopy(H5T_C_S1);
-    (void)H5Tset_size(type, strlen(text) + 1);
-    (void)H5Tset_cset(type, H5T_CSET_UTF8);
+    set = H5Tset_size(type, strlen(text) + 1);
+    set |= H5Tset_cset(type, H5T_CSET_UTF8);
+    type = bm_h5_set(type, set);
     space = H5Screate(H5S_SCALAR);
     status = put_attr(f, name, type, space, text, err);
     (void)H5Sclose(space);
@@ -313,15 +327,15 @@ int bm_h5_has_attr(struct bm_h5 *f, const char *name)
 
 static hid_t array_list(size_t n)
 {
-    hid_t dcpl = H5Pcreate(H5P_DATASET_CREATE);
-    hsize_t chunk = n < ARRAY_CHUNK ? n : ARRAY_CHUNK;
+    const hid_t dcpl = bm_h5_new_list(H5P_DATASET_CREATE);
+    const hsize_t chunk = n < ARRAY_CHUNK ? n : ARRAY_CHUNK;
+    herr_t status = 0;
 
-    (void)H5Pset_obj_track_times(dcpl, 0);
     if (n) {
-        (void)H5Pset_chunk(dcpl, 1, &chunk);
-        (void)H5Pset_fletcher32(dcpl);
+        status = H5Pset_chunk(dcpl, 1, &chunk);
+        status |= H5Pset_fletcher32(dcpl);
     }
-    return dcpl;
+    return bm_h5_set(dcpl, status);
 }
 
 int bm_h5_put_array(struct bm_h5 *f, const char *name, const struct bm_h5_record *type, size_t n, const void *data,

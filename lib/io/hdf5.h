@@ -21,9 +21,11 @@
 struct bm_h5;       /* an open file */
 struct bm_h5_tiles; /* an open dataset of tiles */
 
+/* shown_as: the name for messages. */
 struct bm_h5 *bm_h5_create(const char *path, const char *shown_as, struct bm_error *err) BM_MUST_USE;
-struct bm_h5 *bm_h5_open(const char *path, struct bm_error *err) BM_MUST_USE; /* read only */
-int bm_h5_close(struct bm_h5 *f, struct bm_error *err) BM_MUST_USE;           /* frees f on success */
+/* Read only. */
+struct bm_h5 *bm_h5_open(const char *path, const char *shown_as, struct bm_error *err) BM_MUST_USE;
+int bm_h5_close(struct bm_h5 *f, struct bm_error *err) BM_MUST_USE; /* frees f on success */
 /* After a failure: forgets the file without asking HDF5 to write anything more. NULL is fine. */
 void bm_h5_abandon(struct bm_h5 *f);
 

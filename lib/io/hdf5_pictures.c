@@ -19,13 +19,14 @@ static hid_t create_brick(struct bm_h5 *f, const char *name, const hsize_t dims[
 {
     hsize_t chunk[4] = {1, dims[1], dims[2], dims[3]};
     hid_t space, dcpl, id;
+    herr_t status;
 
     bm_h5_lock();
     space = H5Screate_simple(4, dims, NULL);
-    dcpl = H5Pcreate(H5P_DATASET_CREATE);
-    (void)H5Pset_obj_track_times(dcpl, 0);
-    (void)H5Pset_chunk(dcpl, 4, chunk);
-    (void)H5Pset_deflate(dcpl, 1);
+    dcpl = bm_h5_new_list(H5P_DATASET_CREATE);
+    status = H5Pset_chunk(dcpl, 4, chunk);
+    status |= H5Pset_deflate(dcpl, 1);
+    dcpl = bm_h5_set(dcpl, status);
     id = H5Dcreate2(f->id, name, H5T_STD_U8LE, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
     if (id < 0)
         (void)bm_h5_fail(err, f->name, "a dataset cannot be written");

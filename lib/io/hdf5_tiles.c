@@ -5,17 +5,16 @@
 
 static hid_t tile_list(size_t itemsize, size_t rows, size_t chunk_cols, bool deflate)
 {
-    hid_t dcpl = H5Pcreate(H5P_DATASET_CREATE);
-    hsize_t chunk[2] = {rows, chunk_cols};
+    const hid_t dcpl = bm_h5_new_list(H5P_DATASET_CREATE);
+    const hsize_t chunk[2] = {rows, chunk_cols};
+    herr_t status = H5Pset_chunk(dcpl, 2, chunk);
 
-    (void)H5Pset_obj_track_times(dcpl, 0);
-    (void)H5Pset_chunk(dcpl, 2, chunk);
-    (void)H5Pset_fill_time(dcpl, H5D_FILL_TIME_NEVER);
+    status |= H5Pset_fill_time(dcpl, H5D_FILL_TIME_NEVER);
     if (deflate && itemsize > 1)
-        (void)H5Pset_shuffle(dcpl);
+        status |= H5Pset_shuffle(dcpl);
     if (deflate)
-        (void)H5Pset_deflate(dcpl, 1);
-    return dcpl;
+        status |= H5Pset_deflate(dcpl, 1);
+    return bm_h5_set(dcpl, status);
 }
 
 static struct bm_h5_tiles *new_tiles(struct bm_h5 *f, hid_t id, struct bm_error *err)
@@ -194,13 +193,10 @@ int bm_h5_put_virtual(struct bm_h5 *f, const char *name, enum bm_dtype dtype, si
     bm_h5_lock();
     type = bm_h5_type(dtype);
     space = H5Screate_simple(2, dims, NULL);
-    dcpl = H5Pcreate(H5P_DATASET_CREATE);
-    (void)H5Pset_obj_track_times(dcpl, 0);
+    dcpl = bm_h5_new_list(H5P_DATASET_CREATE);
     bad = map_sources(dcpl, space, cols, n, sources, rows);
-    if (!bad) {
-        (void)H5Sselect_all(space);
+    if (!bad && H5Sselect_all(space) >= 0)
         id = H5Dcreate2(f->id, name, type, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
-    }
     if (id < 0 || H5Dclose(id) < 0)
         bad = bm_h5_fail(err, f->name, "the view of all runs cannot be written");
     (void)H5Pclose(dcpl);

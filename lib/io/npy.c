@@ -76,7 +76,7 @@ static bool take_size(struct reader *r, size_t *out)
     skip_blanks(r);
     for (from = r->p; r->p < r->end && *r->p >= '0' && *r->p <= '9';)
         r->p++;
-    if (!bm_parse_int_n(from, (size_t)(r->p - from), 0, INT64_MAX, &v) || (uint64_t)v > SIZE_MAX)
+    if (!bm_parse_int_n(from, (size_t)(r->p - from), 0, INT64_MAX, &v))
         return false;
     if (r->p < r->end && *r->p == 'L') /* as Python 2 wrote long integers */
         r->p++;
@@ -153,10 +153,12 @@ static int check_field(struct reader *r, int depth, struct bm_error *err)
     return accept(r, ')') ? 0 : malformed(r, "a field of descr does not end", err);
 }
 
+/* The list that begins with the '[' at hand. */
 static int check_fields(struct reader *r, int depth, struct bm_error *err)
 {
-    if (depth == MAX_NESTING || !accept(r, '['))
+    if (depth == MAX_NESTING)
         return malformed(r, "descr is nested too deeply", err);
+    (void)accept(r, '[');
     while (!accept(r, ']')) {
         if (check_field(r, depth, err))
             return -1;
@@ -317,52 +319,56 @@ int bm_npy_items(const struct bm_npy_header *h, const char *name, size_t *items,
     return 0;
 }
 
-static int append_text(struct bm_buf *buf, const char *text, struct bm_error *err)
+#define SHAPE_TEXT (BM_NPY_MAX_DIMS * 24)
+
+/* "3, 4", or "3," where there is one dimension. */
+static void format_shape(char text[SHAPE_TEXT], size_t ndim, const size_t *shape)
 {
-    return bm_buf_append(buf, text, strlen(text), err);
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < ndim; i++)
+        used += (size_t)snprintf(text + used, SHAPE_TEXT - used, "%s%zu%s", i ? ", " : "", shape[i],
+                                 ndim == 1 ? "," : "");
 }
 
-static int append_dict(struct bm_buf *buf, const char *descr, bool structured, size_t ndim, const size_t *shape,
-                       struct bm_error *err)
+/* Version 1.0: magic, version, length, the dict, blanks, and a line end. */
+static int put_header(struct bm_buf *buf, const char *dict, size_t align, struct bm_error *err)
 {
-    char number[32];
-    const char *quote = structured ? "" : "'";
+    const size_t n = strlen(dict), whole = (10 + n + 1 + align - 1) / align * align, length = whole - 10;
+    unsigned char *p;
 
-    if (append_text(buf, "{'descr': ", err) || append_text(buf, quote, err) || append_text(buf, descr, err) ||
-        append_text(buf, quote, err) || append_text(buf, ", 'fortran_order': False, 'shape': (", err))
+    if (length > UINT16_MAX)
+        return bm_fail(err, BM_EUSAGE, "NPY: a header of %zu bytes does not fit version 1.0; use fewer fields",
+                       length);
+    if (bm_buf_resize(buf, whole, err))
         return -1;
-    for (size_t i = 0; i < ndim; i++) {
-        (void)snprintf(number, sizeof number, "%s%zu%s", i ? ", " : "", shape[i], ndim == 1 ? "," : "");
-        if (append_text(buf, number, err))
-            return -1;
-    }
-    return append_text(buf, "), }", err);
+    p = buf->data;
+    memcpy(p, magic, sizeof magic);
+    p[6] = 1;
+    p[7] = 0;
+    p[8] = (unsigned char)(length & 0xFF);
+    p[9] = (unsigned char)(length >> 8);
+    memcpy(p + 10, dict, n);
+    memset(p + 10 + n, ' ', length - n);
+    p[whole - 1] = '\n';
+    return 0;
 }
 
 int bm_npy_format_header(struct bm_buf *buf, const char *descr, bool structured, size_t ndim, const size_t *shape,
                          size_t align, struct bm_error *err)
 {
-    static const char version[4] = {1, 0, 0, 0}; /* 1.0, and room for the length */
+    const char *quote = structured ? "" : "'";
+    char text[SHAPE_TEXT], *dict;
+    int status;
 
-    buf->size = 0;
     if (align == 0 || ndim > BM_NPY_MAX_DIMS)
         return bm_fail(err, BM_EUSAGE, "NPY: no alignment, or %zu dimensions where 8 are the most", ndim);
-    if (bm_buf_append(buf, magic, sizeof magic, err) || bm_buf_append(buf, version, sizeof version, err) ||
-        append_dict(buf, descr, structured, ndim, shape, err))
-        return -1;
-    for (size_t blanks = (align - (buf->size + 1) % align) % align; blanks > 0; blanks--)
-        if (bm_buf_append(buf, " ", 1, err))
-            return -1;
-    if (bm_buf_append(buf, "\n", 1, err))
-        return -1;
-    size_t length = buf->size - 10;
-    if (length > UINT16_MAX)
-        return bm_fail(err, BM_EUSAGE, "NPY: a header of %zu bytes does not fit version 1.0; use fewer fields",
-                       length);
-    unsigned char *p = buf->data;
-    p[8] = (unsigned char)(length & 0xFF);
-    p[9] = (unsigned char)(length >> 8);
-    return 0;
+    format_shape(text, ndim, shape);
+    dict = bm_format(err, "{'descr': %s%s%s, 'fortran_order': False, 'shape': (%s), }", quote, descr, quote, text);
+    status = dict ? put_header(buf, dict, align, err) : -1;
+    free(dict);
+    return status;
 }
 
 /* ---- whole arrays ---- */
@@ -445,7 +451,7 @@ static int read_items(struct bm_bytes *b, size_t items, size_t itemsize, void **
     return 0;
 }
 
-/* The type in memory; booleans are bytes. */
+/* The type in memory; booleans are bytes. All others that headers may have are known. */
 static int native_type(const struct bm_npy_header *h, const char *name, enum bm_dtype *dtype, struct bm_error *err)
 {
     char descr[4];
@@ -453,11 +459,9 @@ static int native_type(const struct bm_npy_header *h, const char *name, enum bm_
     if (h->structured)
         return bm_fail(err, BM_EDATA, "%s: is a structured array where numbers are wanted; name another file", name);
     (void)snprintf(descr, sizeof descr, "%c%.2s", h->itemsize == 1 ? '|' : '<', h->descr + 1);
-    if (h->descr[1] == 'b')
-        *dtype = BM_U8;
-    else if (!bm_dtype_from_name(descr, dtype))
-        return bm_fail(err, BM_EDATA, "%s: NPY type \"%s\" is not supported; save it as real numbers", name,
-                       h->descr);
+    *dtype = BM_U8;
+    if (h->descr[1] != 'b')
+        (void)bm_dtype_from_name(descr, dtype);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include "io/bundle.h"
 #include "io/bytes.h"
+#include "io/jsonmem.h"
 #include "io/npy.h"
 #include "io/runjson.h"
 
@@ -120,10 +121,10 @@ int bm_qualityfile_add(struct bm_qualityfile *f, const struct bm_run *run, const
                       number(quality->mean), "tsnr", number(quality->tsnr), "signal",
                       numbers(quality->signal, run->rows), "dvars", numbers(quality->dvars, run->rows), "counts",
                       bm_runjson_counts(run), "steps", bm_runjson_steps(run));
-    if (bm_runjson_set_times(entry, run) | json_array_append_new(f->runs, entry))
-        return bm_fail(err, BM_ESYS, "%s: out of memory", f->json_path);
+    bm_runjson_set_times(entry, run);
+    (void)json_array_append_new(f->runs, entry);
     f->nrows += run->rows;
-    return 0;
+    return bm_json_lost() ? bm_fail(err, BM_ESYS, "%s: out of memory", f->json_path) : 0; /* in this thread */
 }
 
 /* ---- the whole ---- */

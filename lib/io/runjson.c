@@ -80,16 +80,16 @@ json_t *bm_runjson_categories(const struct bm_run *run)
     return names;
 }
 
-int bm_runjson_set_times(json_t *object, const struct bm_run *run)
+void bm_runjson_set_times(json_t *object, const struct bm_run *run)
 {
     json_t *times;
 
     if (!run->times)
-        return 0;
+        return;
     times = json_array();
     for (size_t i = 0; i < run->rows; i++)
         (void)json_array_append_new(times, json_integer(run->times[i]));
-    return json_object_set_new(object, "times", times);
+    (void)json_object_set_new(object, "times", times);
 }
 
 char *bm_runjson_dump(json_t *value, struct bm_error *err)
@@ -115,12 +115,9 @@ char *bm_runjson_header(const struct bm_run *run, struct bm_error *err)
         "absent", run->absent_zero ? "zero" : "unknown", "history", (json_int_t)run->meta.history, "categories",
         bm_runjson_categories(run), "steps", bm_runjson_steps(run));
 
-    if (header &&
-        (bm_runjson_set_times(header, run) ||
-         (run->volumes && json_object_set_new(header, "volumes", json_integer((json_int_t)run->volumes))))) {
-        json_decref(header);
-        header = NULL;
-    }
+    bm_runjson_set_times(header, run);
+    if (run->volumes)
+        (void)json_object_set_new(header, "volumes", json_integer((json_int_t)run->volumes));
     return bm_runjson_dump(header, err);
 }
 

@@ -28,8 +28,8 @@ json_t *bm_runjson_grid_affine(const struct bm_grid *g);
 json_t *bm_runjson_counts(const struct bm_run *run);
 json_t *bm_runjson_steps(const struct bm_run *run);
 json_t *bm_runjson_categories(const struct bm_run *run);
-/* Sets "times" in an object where the run has them; takes nothing. -1: out of memory. */
-int bm_runjson_set_times(json_t *object, const struct bm_run *run);
+/* Sets "times" in an object (which may be NULL) where the run has them; takes nothing. */
+void bm_runjson_set_times(json_t *object, const struct bm_run *run);
 /* Compact text of a JSON value, reals with 17 digits; takes the reference. NULL on failure, also where anything of
  * the value got lost for want of memory (io/jsonmem.h). */
 char *bm_runjson_dump(json_t *value, struct bm_error *err) BM_MUST_USE;

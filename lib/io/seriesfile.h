@@ -11,8 +11,8 @@
 
 struct bm_source *bm_seriesfile_source(const char *path, struct bm_error *err) BM_MUST_USE;
 /* Opens a file as a reader would and looks at every structure and at the presence of every tile, without reading
- * them; `runs` is how many there must be. */
-int bm_seriesfile_check(const char *path, size_t runs, struct bm_error *err) BM_MUST_USE;
+ * them; `runs` is how many there must be; messages call it shown_as. */
+int bm_seriesfile_check(const char *path, const char *shown_as, size_t runs, struct bm_error *err) BM_MUST_USE;
 /* `deflate`: byte shuffle + deflate; otherwise plain. */
 struct bm_sink *bm_seriesfile_sink(const char *path, bool deflate, struct bm_error *err) BM_MUST_USE;
 

@@ -244,7 +244,7 @@ static void file_source_close(struct bm_source *src)
     free(r);
 }
 
-struct bm_source *bm_seriesfile_source(const char *path, struct bm_error *err)
+static struct bm_source *open_as(const char *path, const char *shown_as, struct bm_error *err)
 {
     struct reader *r = bm_calloc(1, sizeof *r, "series file", err);
 
@@ -256,19 +256,25 @@ struct bm_source *bm_seriesfile_source(const char *path, struct bm_error *err)
                                  .next_tile = file_next_tile,
                                  .decode = file_decode,
                                  .close = file_source_close};
-    r->path = bm_strdup(path, err);
-    r->file = r->path ? bm_h5_open(path, err) : NULL;
+    r->path = bm_strdup(shown_as, err);
+    r->file = r->path ? bm_h5_open(path, shown_as, err) : NULL;
     if (r->file && !bm_h5_has_attr(r->file, "boldmill"))
-        (void)bm_fail(err, BM_EDATA, "%s: is HDF5, but not a series file of boldmill; make one with nifti2h5", path);
+        (void)bm_fail(err, BM_EDATA, "%s: is HDF5, but not a series file of boldmill; make one with nifti2h5",
+                      shown_as);
     else if (r->file && bm_h5_array_length(r->file, "/run_table", bm_series_table.size, &r->nruns, err) == 0)
         return &r->base;
     file_source_close(&r->base);
     return NULL;
 }
 
-int bm_seriesfile_check(const char *path, size_t runs, struct bm_error *err)
+struct bm_source *bm_seriesfile_source(const char *path, struct bm_error *err)
 {
-    struct bm_source *src = bm_seriesfile_source(path, err);
+    return open_as(path, path, err);
+}
+
+int bm_seriesfile_check(const char *path, const char *shown_as, size_t runs, struct bm_error *err)
+{
+    struct bm_source *src = open_as(path, shown_as, err);
     struct reader *r = (struct reader *)src;
     const struct bm_run *run;
     size_t n = 0;
@@ -278,11 +284,11 @@ int bm_seriesfile_check(const char *path, size_t runs, struct bm_error *err)
         n++;
         for (size_t i = 0; i < bm_run_tiles(run) && got > 0; i++) {
             if (bm_h5_tile_stored(r->tiles, i * run->tile_cols) == 0)
-                got = bm_fail(err, BM_ESYS, "%s: a tile did not reach the file; run again", path);
+                got = bm_fail(err, BM_ESYS, "%s: a tile did not reach the file; run again", shown_as);
         }
     }
     if (got == 0 && n != runs)
-        got = bm_fail(err, BM_ESYS, "%s: %zu of %zu runs reached the file; run again", path, n, runs);
+        got = bm_fail(err, BM_ESYS, "%s: %zu of %zu runs reached the file; run again", shown_as, n, runs);
     if (src)
         file_source_close(src);
     return got;

@@ -295,7 +295,7 @@ static int file_finish(struct bm_sink *sink, struct bm_error *err)
         put_meta(w, "/metadata", &w->first.meta, err) || put_view(w, err) || bm_h5_close(file, err))
         return -1;
     w->file = NULL;
-    if (bm_seriesfile_check(bm_commit_temp(out), w->runs, err))
+    if (bm_seriesfile_check(bm_commit_temp(out), bm_commit_name(out), w->runs, err))
         return -1;
     w->out = NULL;
     return bm_commit_done(out, err);

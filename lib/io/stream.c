@@ -90,7 +90,7 @@ static int read_record(struct reader *r, struct bm_error *err)
 
     if (array_header(r, &h, err))
         return -1;
-    if (strcmp(h.descr, "|u1") != 0 || h.ndim != 1 || h.shape[0] > MAX_RECORD)
+    if (strcmp(h.descr, "|u1") != 0 || h.ndim != 1 || h.shape[0] > MAX_RECORD || h.fortran_order)
         return damaged(r, "a record was expected where other data stand", err);
     r->text.size = 0;
     for (size_t left = h.shape[0]; left;) {
@@ -110,12 +110,10 @@ static int read_claimed(struct reader *r, const char *descr, size_t items, size_
     struct bm_npy_header h;
     size_t left;
 
-    if (array_header(r, &h, err))
+    if (array_header(r, &h, err) || bm_mul(items, itemsize, &left, what, err))
         return -1;
-    if (strcmp(h.descr, descr) != 0 || h.ndim != 1 || h.shape[0] != items)
+    if (strcmp(h.descr, descr) != 0 || h.ndim != 1 || h.shape[0] != items || h.fortran_order)
         return damaged(r, what, err);
-    if (bm_mul(items, itemsize, &left, what, err))
-        return -1;
     out->size = 0;
     while (left) {
         char piece[65536];
@@ -155,11 +153,11 @@ static int check_length(struct reader *r, struct bm_error *err)
 {
     size_t bytes;
 
-    if (bm_mul(r->run.rows * bm_dtype_size(r->run.dtype), r->run.cols, &bytes, bm_bytes_name(r->in), err))
-        return -1;
-    if (!bm_bytes_may_hold(r->in, bytes))
-        return damaged(r, "is too short for the samples that a run's header claims", err);
-    return 0;
+    return bm_mul(r->run.rows * bm_dtype_size(r->run.dtype), r->run.cols, &bytes, bm_bytes_name(r->in), err) ||
+                   (!bm_bytes_may_hold(r->in, bytes) &&
+                    damaged(r, "is too short for the samples that a run's header claims", err))
+               ? -1
+               : 0;
 }
 
 static int read_run(struct reader *r, struct bm_error *err)
@@ -174,8 +172,6 @@ static int read_run(struct reader *r, struct bm_error *err)
         goto fail;
     r->run.voxels = buf.data;
     memset(&buf, 0, sizeof buf);
-    if (!r->run.voxels)
-        r->run.cols = 0;
     if (r->run.meta.history) {
         if (read_claimed(r, bm_meta_descr(r->run.meta.history, descr, sizeof descr), r->run.rows,
                          bm_row_size(r->run.meta.history), &buf, "the metadata do not fit their header", err))
@@ -248,7 +244,7 @@ static int stream_next_tile(struct bm_source *src, struct bm_tile *tile, struct 
             return -1;
         wanted = !r->want || r->want[index];
     }
-    return wanted ? 1 : 0;
+    return wanted;
 }
 
 static void stream_close(struct bm_source *src)

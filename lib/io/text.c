@@ -138,6 +138,11 @@ bool bm_span_is(struct bm_span a, const char *text)
     return a.n == strlen(text) && memcmp(a.s, text, a.n) == 0;
 }
 
+int bm_span_shown(struct bm_span a)
+{
+    return a.n < 200 ? (int)a.n : 200;
+}
+
 char *bm_span_dup(struct bm_span a, struct bm_error *err)
 {
     char *p = bm_alloc(a.n + 1, 1, "text", err);

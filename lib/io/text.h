@@ -38,6 +38,7 @@ bool bm_span_word(struct bm_span *rest, struct bm_span *word);
 struct bm_span bm_span_trim(struct bm_span a); /* without blanks and tabs at both ends */
 bool bm_span_is(struct bm_span a, const char *text);
 char *bm_span_dup(struct bm_span a, struct bm_error *err) BM_MUST_USE;
-#define BM_SPAN_ARG(a) ((int)((a).n < 200 ? (a).n : 200)), (a).s /* for "%.*s" */
+#define BM_SPAN_ARG(a) bm_span_shown(a), (a).s /* for "%.*s" */
+int bm_span_shown(struct bm_span a);           /* so many bytes of it: messages show no more than 200 */
 
 #endif

@@ -50,12 +50,12 @@ static size_t split(const uint8_t *data, size_t size, struct record *records)
 
 /* ---- io/hdf5.h ---- */
 
-struct bm_h5 *bm_h5_open(const char *path, struct bm_error *err)
+struct bm_h5 *bm_h5_open(const char *path, const char *shown_as, struct bm_error *err)
 {
     struct bm_h5 *f = total ? bm_calloc(1, sizeof *f, path, err) : NULL;
 
     if (!f) {
-        (void)bm_fail(err, BM_EDATA, "%s: is empty", path);
+        (void)bm_fail(err, BM_EDATA, "%s: is empty", shown_as);
         return NULL;
     }
     f->data = bytes;

@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     fakeh5_set(data, size);
     if (size && data[0] & 8) {
-        (void)!bm_seriesfile_check("x.h5", 1, &err);
+        (void)!bm_seriesfile_check("x.h5", "x.h5", 1, &err);
         return 0;
     }
     src = bm_seriesfile_source("x.h5", &err);

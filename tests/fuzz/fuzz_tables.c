@@ -27,17 +27,12 @@ static void read_design(const char *column, unsigned choice)
     struct bm_categories cats = {0};
     const struct bm_categories others = {names, 2};
     struct bm_design design = {0};
-    size_t rows;
     int events = bm_design_is_events(NAME, &err);
 
     if (events > 0 && choice & 8)
         (void)!bm_categories_collect(&cats, NAME, column, &err);
-    if (events >= 0 && bm_design_read(NAME, column,
-                                      choice & 16 ? &others
-                                      : cats.n    ? &cats
-                                                  : NULL,
-                                      &design, &err) == 0)
-        (void)!bm_design_rows(NAME, &rows, &err);
+    if (events >= 0)
+        (void)!bm_design_read(NAME, column, choice & 16 ? &others : cats.n ? &cats : NULL, &design, &err);
     bm_design_clear(&design);
     bm_categories_clear(&cats);
 }

@@ -4,6 +4,8 @@
 #define BM_UNIT_FILES_H
 
 #include <dirent.h>
+#include <errno.h>
+#include <ftw.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,18 +18,17 @@
 
 static char scratch_dir[512];
 
+static int remove_one(const char *path, const struct stat *st, int what, struct FTW *at)
+{
+    (void)st;
+    (void)what;
+    (void)at;
+    return remove(path) && errno != ENOENT;
+}
+
 static void remove_scratch(void)
 {
-    DIR *d = opendir(scratch_dir);
-    char path[1024];
-
-    for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
-        (void)snprintf(path, sizeof path, "%s/%s", scratch_dir, e->d_name);
-        (void)unlink(path);
-    }
-    if (d)
-        (void)closedir(d);
-    (void)rmdir(scratch_dir);
+    (void)nftw(scratch_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 /* The path of a file in the scratch directory; good until the fourth call from now. */

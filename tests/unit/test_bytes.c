@@ -5,6 +5,7 @@
 #include "io/gzwrite.h"
 #include "unit.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 
 #define DATA 3000000 /* decoded bytes of the large cases: several inflater steps */
@@ -105,6 +106,10 @@ static void padding_is_allowed_and_rubbish_is_not(void)
     CHECK_ERR_CONTAINS(&err, "followed by something else");
     err = (struct bm_error){0};
     CHECK(read_all(put_file("p.gz", packed, n + 1), 300, NULL, &err) == -1);
+    packed[n] = 0x1F; /* the first byte of a member is not enough */
+    err = (struct bm_error){0};
+    CHECK(read_all(put_file("p.gz", packed, n + 14), 300, NULL, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "followed by something else");
 }
 
 static void every_truncation_shows(void)
@@ -189,7 +194,7 @@ static void finish_checks_what_was_not_read(void)
     bm_bytes_close(b);
 }
 
-static void peek_and_skip(void)
+static void peek_and_read(void)
 {
     struct bm_error err = {0};
     size_t got;
@@ -200,14 +205,15 @@ static void peek_and_skip(void)
     const unsigned char *p = bm_bytes_peek(b, 65536, &got, &err);
     CHECK(p && got == 65536 && memcmp(p, data, got) == 0 && bm_bytes_count(b) == 0);
     CHECK(bm_bytes_read(b, back, 10, &err) == 10 && memcmp(back, data, 10) == 0 && bm_bytes_count(b) == 10);
-    CHECK(bm_bytes_skip(b, 100000, &err) == 0 && bm_bytes_count(b) == 100010);
+    CHECK(bm_bytes_read(b, back, 100000, &err) == 100000 && memcmp(back, data + 10, 100000) == 0);
+    CHECK(bm_bytes_count(b) == 100010);
     p = bm_bytes_peek(b, 4, &got, &err);
     CHECK(p && got == 4 && memcmp(p, data + 100010, 4) == 0);
     CHECK(bm_bytes_read(b, back, 99000, &err) == 99000 && memcmp(back, data + 100010, 99000) == 0);
     p = bm_bytes_peek(b, 65536, &got, &err);
     CHECK(p && got == 990 && memcmp(p, data + 199010, got) == 0);
-    CHECK(bm_bytes_skip(b, 991, &err) == -1);
-    CHECK_ERR_CONTAINS(&err, "ends after 200000 bytes, 1 more were due");
+    CHECK(bm_bytes_read(b, back, 991, &err) == 990 && memcmp(back, data + 199010, 990) == 0);
+    CHECK(bm_bytes_read(b, back, 1, &err) == 0 && bm_bytes_count(b) == 200000);
     bm_bytes_close(b);
 }
 
@@ -255,6 +261,116 @@ static void *dribble(void *arg)
     }
     (void)close(d->fd);
     return NULL;
+}
+
+/* The same after a while. */
+static void *late_dribble(void *arg)
+{
+    (void)usleep(20000);
+    return dribble(arg);
+}
+
+/* Each bit of what is said of a file may have changed by the end. */
+static void files_that_change_meanwhile(void)
+{
+    for (int k = 0; k < 4; k++) {
+        struct bm_error err = {0};
+        const char *path = put_file("m", data, 1000);
+        struct timespec times[2] = {{1000, 500}, {1000, 500}};
+        CHECK(utimensat(AT_FDCWD, path, times, 0) == 0);
+        struct bm_bytes *b = bm_bytes_open(path, &err);
+        REQUIRE(b, &err);
+        CHECK(bm_bytes_read(b, back, 10, &err) == 10);
+        CHECK(truncate(path, k == 1 ? 1001 : 1000) == 0);
+        times[1] = (struct timespec){k == 2 ? 1001 : 1000, k == 3 ? 501 : 500};
+        CHECK(utimensat(AT_FDCWD, path, times, 0) == 0);
+        CHECK_ROW(bm_bytes_finish(b, NULL, &err) == (k == 0 ? 0 : -1), k);
+        if (k > 0)
+            CHECK_ERR_CONTAINS(&err, "was written to while it was read");
+        bm_bytes_close(b);
+    }
+}
+
+/* No more is read than it takes to know that too much is there. */
+static void finishing_within_a_limit(void)
+{
+    struct bm_error err = {0};
+    uint64_t left = 0;
+    struct bm_bytes *b = bm_bytes_open(put_file("l", data, DATA), &err);
+
+    REQUIRE(b, &err);
+    CHECK(bm_bytes_finish_within(b, 1000, &left, &err) == 0 && left > 1000 && left < DATA);
+    bm_bytes_close(b);
+}
+
+static int ended; /* how often; < 0: it fails */
+
+static int at_end(void *self, struct bm_error *err)
+{
+    ended++;
+    *(bool *)self = err != NULL;
+    return err && ended < 0 ? bm_fail(err, BM_EDATA, "p: the other end says so") : 0;
+}
+
+/* What stands behind a pipe says at its end whether that was all, and hears of it where it is closed before. */
+static void ends_of_pipes(void)
+{
+    for (int k = 0; k < 5; k++) {
+        struct bm_error err = {0};
+        bool told = false;
+        int fd[2];
+
+        CHECK(pipe(fd) == 0 && write(fd[1], "hello", 5) == 5 && close(fd[1]) == 0);
+        ended = k == 1 ? -9 : 0;
+        struct bm_bytes *b = bm_bytes_pipe("p", fd[0], k < 3 ? at_end : NULL, &told, &err);
+        REQUIRE(b, &err);
+        CHECK(bm_bytes_raw_size(b) == -1 && bm_bytes_may_hold(b, UINT64_MAX));
+        if (k == 0 || k == 3)
+            CHECK_ROW(bm_bytes_read(b, back, 9, &err) == 5 && memcmp(back, "hello", 5) == 0, k);
+        if (k == 1)
+            CHECK(bm_bytes_read(b, back, 9, &err) == -1 && strcmp(err.text, "p: the other end says so") == 0);
+        bm_bytes_close(b);
+        CHECK_ROW(ended == (k == 1 ? -8 : k < 3) && told == (k < 2), k);
+    }
+}
+
+/* A pipe that is not to be waited for is waited for. */
+static void pipes_that_do_not_block(void)
+{
+    struct bm_error err = {0};
+    struct dribble d;
+    pthread_t t;
+    int fd[2];
+
+    d.n = gzip_member(packed, sizeof packed, data, DATA, 0);
+    CHECK(pipe2(fd, O_NONBLOCK) == 0 && fcntl(fd[1], F_SETFL, 0) == 0);
+    d.fd = fd[1];
+    CHECK(pthread_create(&t, NULL, late_dribble, &d) == 0);
+    struct bm_bytes *b = bm_bytes_pipe("p", fd[0], NULL, NULL, &err);
+    REQUIRE(b, &err);
+    CHECK(bm_bytes_read(b, back, DATA + 1, &err) == DATA && memcmp(back, data, DATA) == 0);
+    bm_bytes_close(b);
+    (void)pthread_join(t, NULL);
+}
+
+/* An open file may stand anywhere; how much it holds is known where it stands within. */
+static void files_from_within(void)
+{
+    struct bm_error err = {0};
+    int fd = open(put_file("w", data, 1000), O_RDONLY);
+
+    CHECK(lseek(fd, 400, SEEK_SET) == 400);
+    struct bm_bytes *b = bm_bytes_pipe("w", dup(fd), NULL, NULL, &err);
+    REQUIRE(b, &err);
+    CHECK(bm_bytes_raw_size(b) == 600 && bm_bytes_read(b, back, 601, &err) == 600);
+    CHECK(memcmp(back, data + 400, 600) == 0);
+    bm_bytes_close(b);
+    CHECK(lseek(fd, 1400, SEEK_SET) == 1400);
+    b = bm_bytes_pipe("w", fd, NULL, NULL, &err);
+    REQUIRE(b, &err);
+    CHECK(bm_bytes_raw_size(b) == -1 && bm_bytes_read(b, back, 1, &err) == 0);
+    bm_bytes_close(b);
+    CHECK(!bm_bytes_pipe("w", -1, at_end, &(bool){false}, &err) && err.code == BM_ESYS);
 }
 
 static void pipes_with_short_reads(void)
@@ -324,6 +440,24 @@ static void incompressible_tiles_say_so(void)
     CHECK(bm_inflate(packed, out, back, n, "t", &err) == 0 && memcmp(back, noise, n) == 0);
 }
 
+/* Nothing is read or written: the sizes say enough. */
+static void tiles_that_are_too_large(void)
+{
+    const size_t most = UINT32_MAX;
+    struct bm_error err = {0};
+    size_t out;
+
+    CHECK(bm_deflate(data, most + 1, packed, 10, &out, &err) == -1 && err.code == BM_EUSAGE);
+    CHECK_ERR_CONTAINS(&err, "4294967296 bytes are too many for one tile");
+    err = (struct bm_error){0};
+    CHECK(bm_deflate(data, 10, packed, most + 1, &out, &err) == -1 && err.code == BM_EUSAGE);
+    err = (struct bm_error){0};
+    CHECK(bm_inflate(data, most + 1, packed, 10, "x.h5", &err) == -1 && err.code == BM_EDATA);
+    err = (struct bm_error){0};
+    CHECK(bm_inflate(data, 10, packed, most + 1, "x.h5", &err) == -1 && err.code == BM_EDATA);
+    CHECK_ERR_CONTAINS(&err, "x.h5: a compressed tile is damaged");
+}
+
 static void damaged_tiles_are_refused(void)
 {
     struct bm_error err = {0};
@@ -333,7 +467,8 @@ static void damaged_tiles_are_refused(void)
     for (size_t cut = 0; cut < out; cut++)
         CHECK_ROW(bm_inflate(packed, cut, back, n, "x.h5", &err) == -1, cut);
     CHECK_ERR_CONTAINS(&err, "x.h5: a compressed tile is damaged");
-    CHECK(bm_inflate(packed, out + 1, back, n, "x", &err) == -1);
+    for (size_t more = 1; more < 12; more++)
+        CHECK_ROW(bm_inflate(packed, out + more, back, n, "x", &err) == -1, more);
     CHECK(bm_inflate(packed, out, back, n - 1, "x", &err) == -1);
     CHECK(bm_inflate(packed, out, back, n + 1, "x", &err) == -1);
     for (size_t i = 0; i < 8 * out; i++) {
@@ -394,10 +529,16 @@ int main(void)
         UNIT(header_checksum_is_checked),
         UNIT(wrong_trailers_are_named),
         UNIT(finish_checks_what_was_not_read),
-        UNIT(peek_and_skip),
+        UNIT(peek_and_read),
         UNIT(small_and_strange_inputs),
         UNIT(claims_are_weighed),
         UNIT(pipes_with_short_reads),
+        UNIT(ends_of_pipes),
+        UNIT(pipes_that_do_not_block),
+        UNIT(files_from_within),
+        UNIT(files_that_change_meanwhile),
+        UNIT(finishing_within_a_limit),
+        UNIT(tiles_that_are_too_large),
         UNIT(checksums_join),
         UNIT(tiles_come_back),
         UNIT(incompressible_tiles_say_so),

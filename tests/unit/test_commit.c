@@ -5,6 +5,8 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 /* Number of files in the scratch directory, temporaries and all. */
@@ -150,31 +152,102 @@ static void the_temporary_name_is_random(void)
     bm_commit_drop(c);
 }
 
+enum change { NOTHING, OTHER_FILE, OTHER_DEVICE, SHORTER, LATER, A_LITTLE_LATER, LOOP, GONE, NO_FOLDER, CHANGES };
+
+/* Changes dir/input, or takes it away. false: not here. */
+static bool change_input(enum change how, const char *input)
+{
+    struct timespec times[2] = {{1000, 500}, {how == LATER ? 1001 : 1000, how == A_LITTLE_LATER ? 501 : 500}};
+    struct stat here, there;
+
+    switch (how) {
+    case NOTHING:
+    case LATER:
+    case A_LITTLE_LATER:
+        return utimensat(AT_FDCWD, input, times, 0) == 0;
+    case SHORTER:
+        return truncate(input, 2) == 0;
+    case OTHER_FILE:
+        return rename(put_text("other", "two"), input) == 0;
+    case OTHER_DEVICE: /* behind a link */
+        return stat(input, &here) == 0 && stat("/proc/self/stat", &there) == 0 && here.st_dev != there.st_dev &&
+               unlink(input) == 0 && symlink("/proc/self/stat", input) == 0;
+    case LOOP:
+        return unlink(input) == 0 && symlink(input, input) == 0;
+    default:
+        return unlink(input) == 0 &&
+               (how == GONE || (rmdir(scratch("dir")) == 0 && access(put_text("dir", ""), F_OK) == 0));
+    }
+}
+
 /* An input that is replaced or written to between its opening and the end keeps the output from its name. */
 static void inputs_that_change(void)
 {
-    struct bm_error err = {0};
-    const char *input, *path = "";
+    const struct timespec times[2] = {{1000, 500}, {1000, 500}};
     struct stat st;
 
+    empty_scratch();
     bm_inputs_watch();
-    for (int k = 0; k < 3; k++) {
-        struct bm_commit *c = bm_commit_open(path = scratch("made"), &err);
+    for (enum change k = NOTHING; k < CHANGES; k++) {
+        const bool good = k == NOTHING || k == GONE || k == NO_FOLDER;
+        const char *input, *path = scratch("made");
+        struct bm_error err = {0};
+        struct bm_commit *c = bm_commit_open(path, &err);
 
-        input = put_text(k == 0 ? "input0" : k == 1 ? "input1" : "input2", "one");
-        CHECK(stat(input, &st) == 0 && bm_inputs_note(input, &st, &err) == 0 && bm_inputs_check(&err) == 0);
+        (void)mkdir(scratch("dir"), 0777);
+        input = put_text("dir/input", "one");
+        CHECK(utimensat(AT_FDCWD, input, times, 0) == 0 && stat(input, &st) == 0);
+        CHECK(bm_inputs_note(input, &st, &err) == 0 && bm_inputs_check(&err) == 0);
+        CHECK_ROW(change_input(k, input) || k == OTHER_DEVICE, k);
+        CHECK_ROW(bm_commit_done(c, &err) == (good ? 0 : -1), k);
+        CHECK_ROW((access(path, F_OK) == 0) == good, k);
+        if (!good)
+            CHECK_ERR_CONTAINS(&err, k == LOOP ? "cannot be looked at" : "was replaced or written to");
+        (void)unlink(input);
+        (void)unlink(path);
+    }
+}
+
+static void as_many_inputs_as_there_are(void)
+{
+    struct bm_error err = {0};
+    char name[32];
+    struct stat st;
+
+    empty_scratch();
+    for (int i = 0; i < 200; i++) {
+        (void)snprintf(name, sizeof name, "input%d", i);
+        const char *input = put_text(name, "one");
+        CHECK(stat(input, &st) == 0 && bm_inputs_note(input, &st, &err) == 0);
+    }
+    CHECK(bm_inputs_check(&err) == 0 && truncate(scratch("input0"), 1) == 0 && bm_inputs_check(&err) == -1);
+    CHECK_ERR_CONTAINS(&err, "input0: was replaced");
+    CHECK(unlink(scratch("input0")) == 0);
+    err = (struct bm_error){0};
+    CHECK(truncate(scratch("input199"), 1) == 0 && bm_inputs_check(&err) == -1);
+    CHECK_ERR_CONTAINS(&err, "input199: was replaced");
+    empty_scratch();
+}
+
+/* What stands under the temporary's name must be what was written, and all of it. */
+static void temporaries_that_change(void)
+{
+    for (int k = 0; k < 3; k++) {
+        struct bm_error err = {0};
+        const char *path;
+
+        empty_scratch();
+        path = scratch("t");
+        struct bm_commit *c = bm_commit_open(path, &err);
+        REQUIRE(c && bm_commit_write(c, "hello", 5, &err) == 0, &err);
         if (k == 0)
-            CHECK(rename(put_text("other", "two"), input) == 0);
+            CHECK(rename(put_text("other", "hello"), bm_commit_temp(c)) == 0);
         else if (k == 1)
-            CHECK(truncate(input, 2) == 0);
+            CHECK(truncate(bm_commit_temp(c), 4) == 0);
         else
-            CHECK(unlink(input) == 0);
-        CHECK_ROW(bm_commit_done(c, &err) == (k == 2 ? 0 : -1), k);
-        CHECK_ROW((access(path, F_OK) == 0) == (k == 2), k);
-        if (k < 2)
-            CHECK_ERR_CONTAINS(&err, "was replaced or written to");
-        CHECK(unlink(input) == 0 || k == 2);
-        err = (struct bm_error){0};
+            CHECK(unlink(bm_commit_temp(c)) == 0);
+        CHECK_ROW(bm_commit_done(c, &err) == -1 && err.code == BM_ESYS && files_left() == 0, k);
+        CHECK_ERR_CONTAINS(&err, k == 2 ? "cannot be looked at after writing" : "is not what stands on the disk");
     }
 }
 
@@ -253,6 +326,34 @@ static void read_only_directories_are_refused(void)
     CHECK(!bm_commit_open(scratch("f"), &err) && err.code == BM_ESYS);
     CHECK_ERR_CONTAINS(&err, "check the permissions");
     (void)chmod(scratch_dir, 0755);
+}
+
+/* A target that cannot be looked at may be anything: it is left alone. */
+static void targets_that_cannot_be_looked_at(void)
+{
+    struct bm_error err = {0};
+    const char *path;
+
+    empty_scratch();
+    path = scratch("loop");
+    CHECK(symlink(path, path) == 0);
+    CHECK(!bm_commit_open(path, &err) && err.code == BM_ESYS && files_left() == 1);
+    CHECK_ERR_CONTAINS(&err, "/loop: cannot be looked at");
+}
+
+/* Neither a file nor something that can be opened for writing. */
+static void sockets_are_refused(void)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    struct bm_error err = {0};
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    empty_scratch();
+    (void)snprintf(name.sun_path, sizeof name.sun_path, "%s", scratch("s"));
+    CHECK(fd >= 0 && bind(fd, (const struct sockaddr *)(const void *)&name, sizeof name) == 0);
+    CHECK(!bm_commit_open(name.sun_path, &err) && err.code == BM_ESYS && files_left() == 1);
+    CHECK_ERR_CONTAINS(&err, "/s: cannot be opened for writing");
+    (void)close(fd);
 }
 
 struct fifo_end {
@@ -424,7 +525,11 @@ int main(void)
         UNIT(null_takes_all),
         UNIT(writing_at_places),
         UNIT(standard_output),
+        UNIT(temporaries_that_change),
+        UNIT(targets_that_cannot_be_looked_at),
+        UNIT(sockets_are_refused),
         UNIT(inputs_that_change),
+        UNIT(as_many_inputs_as_there_are),
         UNIT(remove_all_removes_all), /* the last: nothing can be opened after it */
     };
     return unit_main(all, COUNT(all));

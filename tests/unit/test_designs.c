@@ -10,7 +10,6 @@ static void designs(void)
     for (size_t i = 0; i < COUNT(same); i++) {
         struct bm_design d;
         struct bm_error err = {0};
-        size_t rows = 0;
         int rc = bm_design_read(put_text("design.tsv", same[i]), NULL, NULL, &d, &err);
         REQUIRE(rc == 0, &err);
         CHECK_ROW(d.in_rows && d.rows == 4 && d.nevents == 2, i);
@@ -18,7 +17,6 @@ static void designs(void)
         CHECK_ROW(d.events[1].onset == 3 && d.events[1].id == 0, i);
         CHECK_ROW(d.crc32 == crc32_z(0, (const unsigned char *)same[i], strlen(same[i])), i);
         bm_design_clear(&d);
-        CHECK_ROW(bm_design_rows(scratch("design.tsv"), &rows, &err) == 0 && rows == 4, i);
         CHECK_ROW(bm_design_is_events(scratch("design.tsv"), &err) == 0, i);
     }
 }
@@ -94,10 +92,71 @@ static void events_with_categories(void)
     CHECK(d.events[2].onset == 52.5 && d.events[2].id == 1 && d.events[2].duration == 22.5); /* in the file's order */
     CHECK(d.events[3].onset == 52.5 && d.events[3].id == 0);
     bm_design_clear(&d);
-    size_t rows;
-    CHECK(bm_design_rows(path, &rows, &err) == -1);
-    CHECK_ERR_CONTAINS(&err, "does not say how long its run is");
     bm_categories_clear(&cats);
+}
+
+/* Rows of one onset keep the file's order, wherever they stood. */
+static void events_out_of_order(void)
+{
+    static const char *const text =
+        "onset\tduration\tid\nn/a\t1\tn/a\n9\t1\t0\n5\t1\t1\n5\t1\t2\n9\t1\t3\n5\t1\t4\n1\t1\t5\n\n";
+    static const int32_t order[] = {5, 1, 2, 4, 0, 3};
+    struct bm_design d;
+    struct bm_error err = {0};
+
+    CHECK(bm_design_read(put_text("o.tsv", text), "id", NULL, &d, &err) == 0 && d.nevents == COUNT(order));
+    for (size_t i = 0; i < d.nevents; i++)
+        CHECK_ROW(d.events[i].id == order[i], i);
+    bm_design_clear(&d);
+}
+
+/* Names of which one begins another, more than there is room for at first. */
+static void categories_are_sorted(void)
+{
+    static char text[40000];
+    struct bm_categories cats = {0};
+    struct bm_error err = {0};
+    size_t n = (size_t)snprintf(text, sizeof text, "onset\tduration\tt\n");
+
+    for (int i = 0; i < 1000; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%d\t1\t%.*s%d\n", i, i % 3, "ab", i * 37 % 500);
+    CHECK(bm_categories_collect(&cats, put_text("many.tsv", text), "t", &err) == 0);
+    CHECK(cats.n == 1000);
+    for (size_t i = 1; i < cats.n; i++)
+        CHECK_ROW(strcmp(cats.names[i - 1], cats.names[i]) < 0, i);
+    bm_categories_clear(&cats);
+}
+
+/* Limits, and messages that list more than there is room for. */
+static void too_many(void)
+{
+    static char text[2000000];
+    struct bm_categories cats = {0};
+    struct bm_design d;
+    struct bm_error err = {0};
+    size_t n = (size_t)snprintf(text, sizeof text, "onset\tduration");
+
+    for (int i = 0; i < 4095; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "\tcolumn%d", i);
+    CHECK(bm_design_is_events(put_text("wide.tsv", text), &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "wide.tsv: more than 4096 columns");
+    err = (struct bm_error){0};
+    *strrchr(text, '\t') = '\0';
+    CHECK(bm_design_is_events(put_text("wide.tsv", text), &err) == 1);
+    CHECK(bm_design_read(scratch("wide.tsv"), "t", NULL, &d, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "name one of its columns: onset, duration, column0, column1");
+    CHECK_ERR_CONTAINS(&err, ", ...");
+    err = (struct bm_error){0};
+    n = (size_t)snprintf(text, sizeof text, "onset\tduration\tt\n");
+    for (int i = 0; i < 65537; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "1\t1\t%06d\n", i);
+    CHECK(bm_categories_collect(&cats, put_text("many.tsv", text), "t", &err) == -1 && cats.n == 65536);
+    CHECK_ERR_CONTAINS(&err, "many.tsv: more than 65536 categories");
+    bm_categories_clear(&cats);
+    CHECK(bm_categories_collect(&cats, scratch("absent.tsv"), "t", &err) == -1);
+    err = (struct bm_error){0};
+    CHECK(bm_categories_collect(&cats, put_text("few.tsv", "onset\tduration\n1\t1\n"), "t", &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "has no column t");
 }
 
 static void events_with_numbers(void)
@@ -176,6 +235,9 @@ int main(void)
         UNIT(designs_that_are_refused),
         UNIT(events_with_categories),
         UNIT(events_with_numbers),
+        UNIT(events_out_of_order),
+        UNIT(categories_are_sorted),
+        UNIT(too_many),
         UNIT(events_that_are_refused),
         UNIT(public_events),
     };

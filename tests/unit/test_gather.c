@@ -83,9 +83,8 @@ static void gathering_is_that_of_a_loop(void)
         size_t size = bm_dtype_size(s.type), tiles = (s.n + s.tile_cols - 1) / s.tile_cols;
         struct bm_gather *g = bm_gather_make(&s.grid, s.voxels, s.n, s.rows, s.tile_cols, k % 2, &err);
         REQUIRE(g, &err);
-        CHECK_ROW(bm_gather_bytes(g, s.type) == tiles * s.tile_cols * s.rows * size, k);
-        s.tiles = must(malloc(bm_gather_bytes(g, s.type)));
-        memset(s.tiles, 0xEE, bm_gather_bytes(g, s.type));
+        s.tiles = must(malloc(tiles * s.tile_cols * s.rows * size));
+        memset(s.tiles, 0xEE, tiles * s.tile_cols * s.rows * size);
         for (size_t t = s.rows; t-- > 0;)
             bm_gather_volume(g, s.tiles, s.volumes + t * s.total * size, t, s.type);
         for (size_t t = 0; t < s.rows; t++)
@@ -194,6 +193,10 @@ static void too_many_samples_are_refused(void)
 
     CHECK(!bm_gather_make(&grid, voxels, 3, (size_t)1 << 31, 4, false, &err) && err.code == BM_EDATA);
     CHECK_ERR_CONTAINS(&err, "2^32 samples");
+    err = (struct bm_error){0};
+    const struct bm_grid large = {.dims = {1 << 16, 1 << 16, 1}}; /* nothing is allocated for it */
+    CHECK(!bm_gather_make(&large, voxels, 3, 1, 4, false, &err) && err.code == BM_EDATA);
+    CHECK_ERR_CONTAINS(&err, "on a grid of 4294967296 is more than 2^32 samples");
 }
 
 int main(void)

@@ -70,6 +70,8 @@ static void headers_that_are_refused(void)
         {"{'descr': '<c8', 'fortran_order': False, 'shape': (3,), }", "\"<c8\" is not supported"},
         {"{'descr': '<U5', 'fortran_order': False, 'shape': (3,), }", "\"<U5\" is not supported"},
         {"{'descr': '<M8[ns]', 'fortran_order': False, 'shape': (3,), }", "is not supported"},
+        {"{'descr': '<i2 and so on, which is none of the types that numpy knows', 'fortran_order': False}",
+         "\"<i2 and so on, which is none of the type\" is not supported"},
         {"{'descr': '<i3', 'fortran_order': False, 'shape': (3,), }", "is not supported"},
         {"{'descr': '<f1', 'fortran_order': False, 'shape': (3,), }", "is not supported"},
         {"{'descr': '|i2', 'fortran_order': False, 'shape': (3,), }", "is not supported"},
@@ -103,6 +105,25 @@ static void headers_that_are_refused(void)
         CHECK_ERR_CONTAINS(&err, rows[i].why);
         CHECK_ERR_CONTAINS(&err, "r.npy: ");
     }
+}
+
+/* A header whose text ends anywhere before its last brace. */
+static void dicts_that_are_cut_are_refused(void)
+{
+    static const char *const dicts[] = {
+        "{'descr': '<f2', 'fortran_order': True, 'shape': (1L, 2L), }",
+        "{'shape': (7,), 'fortran_order': False, 'descr': [('a', '<i4', (4,)), ('p', [('x', '<f4'),])]}",
+    };
+    char part[120];
+
+    for (size_t i = 0; i < COUNT(dicts); i++)
+        for (size_t n = 0; n < strlen(dicts[i]); n++) {
+            struct bm_npy_header h;
+            struct bm_error err = {0};
+            (void)snprintf(part, sizeof part, "%.*s", (int)n, dicts[i]);
+            CHECK_ROW(read_header(put_npy("c.npy", 1, part, "", 0), &h, &err) == -1, n);
+            CHECK_ERR_CONTAINS(&err, "c.npy: NPY header: ");
+        }
 }
 
 static void prefixes_that_are_refused(void)
@@ -251,6 +272,8 @@ static void loads_that_are_refused(void)
         {"{'descr': '|u1', 'fortran_order': False, 'shape': (999,)}", "too short for the 999 bytes"},
         {"{'descr': '<f8', 'fortran_order': False, 'shape': (1152921504606846976, 2)}", "address space"},
         {"{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904, 4)}", "address space"},
+        {"{'descr': '<i8', 'fortran_order': False, 'shape': (2305843009213693951,)}",
+         "too short for the 18446744073709551608 bytes"},
         {"{'descr': [('a', '|u1')], 'fortran_order': False, 'shape': (10,)}", "structured array"},
     };
 
@@ -261,6 +284,40 @@ static void loads_that_are_refused(void)
         void *p = NULL;
         CHECK_ROW(bm_npy_load(put_npy("l.npy", 1, rows[i].dict, "0123456789", 10), &h, &t, &p, &err) == -1 && !p, i);
         CHECK_ERR_CONTAINS(&err, rows[i].why);
+    }
+}
+
+static void headers_that_cannot_be_written(void)
+{
+    static char descr[70000];
+    const size_t shape[BM_NPY_MAX_DIMS + 1] = {1, 1, 1, 1, 1, 1, 1, 1, 1}, huge[2] = {SIZE_MAX, 2};
+    const struct {
+        const char *descr;
+        size_t ndim;
+        const size_t *shape;
+        size_t align, itemsize;
+        const char *why;
+    } rows[] = {
+        {"<i2", 9, shape, 64, 2, "9 dimensions where 8 are the most"},
+        {"<i2", 1, shape, 0, 2, "no alignment"},
+        {descr, 1, shape, 64, 2, "a header of 70070 bytes does not fit"},
+        {"<i2", 2, huge, 64, 2, "address space"},
+        {"<i2", 1, huge, 64, 2, "address space"},
+    };
+
+    memset(descr, 'x', sizeof descr - 1);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_error err = {0};
+        struct bm_buf buf = {0};
+        int rc = bm_npy_format_header(&buf, rows[i].descr, false, rows[i].ndim, rows[i].shape, rows[i].align, &err);
+        CHECK_ROW((rc == 0) == (i > 2), i);
+        if (i != 1)
+            CHECK_ROW(bm_npy_save(scratch("w.npy"), rows[i].descr, false, rows[i].itemsize, rows[i].ndim,
+                                  rows[i].shape, "", &err) == -1,
+                      i);
+        CHECK_ERR_CONTAINS(&err, rows[i].why);
+        CHECK_ROW(access(scratch("w.npy"), F_OK) != 0, i);
+        bm_buf_free(&buf);
     }
 }
 
@@ -307,6 +364,8 @@ int main(void)
     static const struct unit_test all[] = {
         UNIT(headers_that_are_read),
         UNIT(headers_that_are_refused),
+        UNIT(dicts_that_are_cut_are_refused),
+        UNIT(headers_that_cannot_be_written),
         UNIT(prefixes_that_are_refused),
         UNIT(a_list_of_fields_that_is_too_long),
         UNIT(a_type_that_begins_with_nul),

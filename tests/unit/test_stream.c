@@ -164,6 +164,95 @@ static void what_follows_the_end_is_refused(void)
     free_runs(2);
 }
 
+/* Puts `to` in the place of the n-th `from` from 0 on, of the same length. */
+static bool replace(unsigned char *bytes, size_t size, const char *from, size_t n, const char *to)
+{
+    for (size_t i = 0; i + strlen(from) <= size; i++)
+        if (!memcmp(bytes + i, from, strlen(from)) && n-- == 0) {
+            memcpy(bytes + i, to, strlen(to));
+            return strlen(from) == strlen(to);
+        }
+    return false;
+}
+
+/* Of two[0]: a header as record, 30 voxels, 4 rows of metadata, 4 tiles of 4 x 8 and one of 4 x 6, a footer. */
+static void arrays_that_lie_are_refused(void)
+{
+    static const struct {
+        const char *from;
+        size_t n;
+        const char *to, *says;
+    } rows[] = {
+        {"'|u1'", 0, "'|i1'", "a record was expected"},
+        {"'|u1'", 1, "'<u1'", "a record was expected"},
+        {"'shape': (", 0, "'shape': (9999999", "is damaged"},
+        {"'fortran_order': False, 'shape': (", 0, "'fortran_order': True , 'shape': (", "a record was expected"},
+        {"'<i8'", 0, "'<u8'", "the voxel list does not fit"},
+        {"(30,), ", 0, "(30, 1)", "is damaged"},
+        {"(30,)", 0, "(31,)", "the voxel list does not fit"},
+        {"False, 'shape': (30,)", 0, "True , 'shape': (30,)", "the voxel list does not fit"},
+        {"(4,), }", 0, "(5,), }", "the metadata do not fit"},
+        {"'time', '<f4'", 0, "'time', '<i4'", "the metadata do not fit"},
+        {"'<i2', 'fortran", 0, "'<u2', 'fortran", "a tile does not fit"},
+        {"(4, 8)", 0, "(8, 4)", "a tile does not fit"},
+        {"(4, 8), ", 0, "(4,8,1),", "a tile does not fit"},
+        {"False, 'shape': (4, 8)", 0, "True , 'shape': (4, 8)", "a tile does not fit"},
+        {"\"boldmill\":\"run\"", 0, "\"boldmill\":\"fun\"", "a record of unknown kind"},
+        {"\"boldmill\":\"run_end\"", 0, "\"boldmill\":\"run_and\"", "\"boldmill\" is missing or wrong"},
+        {"\"runs\":1", 0, "\"runs\":2", "the checksum of the end record differs"},
+        {"\"runs\":1", 0, "\"rums\":1", "the checksum of the end record differs"},
+        {"\"crc32\":\"", 0, "\"crc23\":\"", "the checksum of the end record differs"},
+        {"\"rows\":4,", 0, "\"rows\":9,", "fit"},
+    };
+    struct bm_error err = {0};
+    size_t n = 0;
+
+    REQUIRE(write_runs(two, 1, &err) == 0, &err);
+    unsigned char *good = get_file(scratch(name), &n), *bytes = must(malloc(n));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_error e = {0};
+        memcpy(bytes, good, n);
+        (void)replace(bytes, n, rows[i].from, rows[i].n, rows[i].to);
+        CHECK_ROW(memcmp(bytes, good, n) != 0 && read_all(put_file("l.npys", bytes, n), &e) == -1, i);
+        CHECK_ERR_CONTAINS(&e, rows[i].says);
+    }
+    free(bytes);
+    free(good);
+    free_runs(1);
+}
+
+/* No room is made for samples that the file cannot hold. */
+static void claims_of_samples_are_weighed(void)
+{
+    struct bm_error err = {0};
+    size_t n = 0;
+
+    REQUIRE(write_runs(&(struct wish){BM_I16, 9000, 1, 1, 0, 3, 1}, 1, &err) == 0, &err);
+    unsigned char *bytes = get_file(scratch(name), &n);
+    CHECK(read_all(put_file("l.npys", bytes, 5000), &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "is too short for the samples that a run's header claims");
+    free(bytes);
+    free_runs(1);
+}
+
+static void readers_that_ask_again(void)
+{
+    struct bm_error err = {0};
+    const struct bm_run *run;
+    struct bm_tile tile = {0};
+
+    REQUIRE(write_runs(two, 1, &err) == 0, &err);
+    struct bm_source *src = open_stream(scratch(name), &err);
+    REQUIRE(src && src->next_run(src, &run, &err) == 1, &err);
+    while (src->next_tile(src, &tile, &err) > 0)
+        continue;
+    CHECK(src->next_tile(src, &tile, &err) == 0 && src->next_run(src, &run, &err) == 0);
+    CHECK(src->next_run(src, &run, &err) == 0 && err.code == BM_OK);
+    src->close(src);
+    bm_tile_free(&tile);
+    free_runs(1);
+}
+
 static void nothing_stands_at_the_name_before_finish(void)
 {
     struct bm_error err = {0};
@@ -207,6 +296,9 @@ int main(void)
         UNIT(every_truncation_is_refused),
         UNIT(every_flipped_byte_is_found),
         UNIT(what_follows_the_end_is_refused),
+        UNIT(arrays_that_lie_are_refused),
+        UNIT(claims_of_samples_are_weighed),
+        UNIT(readers_that_ask_again),
         UNIT(nothing_stands_at_the_name_before_finish),
         UNIT(a_bad_run_is_not_written),
         UNIT(other_files_are_no_streams),

@@ -1,0 +1,286 @@
+/* Each call of the HDF5 library that a writer or a reader makes fails once, in a call of its own, and then all from
+ * there on. The call must say so and leave no file behind, or have done what it does without a failure. The linker
+ * leads the library's calls here: rules/check.mk.
+ */
+#include "files.h"
+#include "io/hdf5.h"
+#include "io/seriesfile.h"
+#include "runs.h"
+
+#include <hdf5.h>
+
+/* HDF5 1.10 does not free all of its own memory after a file could not be finished. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libhdf5";
+}
+
+int fsync(int fd) /* the disk is not what is tested here */
+{
+    (void)fd;
+    return 0;
+}
+
+static long calls;    /* since fail_from() */
+static long fails_at; /* the how-manieth fails; 0: none */
+static bool lasts;
+static const char *failed; /* the name of the first that did */
+
+static bool fails(const char *name)
+{
+    calls++;
+    if (!fails_at || (lasts ? calls < fails_at : calls != fails_at))
+        return false;
+    failed = calls == fails_at ? name : failed;
+    return true;
+}
+
+static void fail_from(long at, bool on)
+{
+    fails_at = at;
+    lasts = on;
+    calls = 0;
+}
+
+#define WRAP(type, name, params, args, failure)                                                                      \
+    type __real_##name params;                                                                                       \
+    type __wrap_##name params;                                                                                       \
+    type __wrap_##name params                                                                                        \
+    {                                                                                                                \
+        return fails(#name) ? (failure) : __real_##name args;                                                        \
+    }
+
+/* What closes something does so, and then says that it failed. */
+#define WRAP_CLOSE(name)                                                                                             \
+    herr_t __real_##name(hid_t id);                                                                                  \
+    herr_t __wrap_##name(hid_t id);                                                                                  \
+    herr_t __wrap_##name(hid_t id)                                                                                   \
+    {                                                                                                                \
+        const herr_t status = __real_##name(id);                                                                     \
+        return fails(#name) ? -1 : status;                                                                           \
+    }
+
+WRAP_CLOSE(H5Aclose)
+WRAP_CLOSE(H5Dclose)
+WRAP_CLOSE(H5Fclose)
+WRAP_CLOSE(H5Gclose)
+WRAP(hid_t, H5Acreate2, (hid_t at, const char *name, hid_t type, hid_t space, hid_t acpl, hid_t aapl),
+     (at, name, type, space, acpl, aapl), -1)
+WRAP(htri_t, H5Aexists, (hid_t id, const char *name), (id, name), -1)
+WRAP(herr_t, H5Awrite, (hid_t id, hid_t type, const void *data), (id, type, data), -1)
+WRAP(hid_t, H5Dcreate2, (hid_t at, const char *name, hid_t type, hid_t space, hid_t lcpl, hid_t dcpl, hid_t dapl),
+     (at, name, type, space, lcpl, dcpl, dapl), -1)
+WRAP(herr_t, H5Dget_chunk_storage_size, (hid_t id, const hsize_t *at, hsize_t *n), (id, at, n), -1)
+WRAP(hid_t, H5Dget_create_plist, (hid_t id), (id), -1)
+WRAP(hid_t, H5Dget_space, (hid_t id), (id), -1)
+WRAP(hsize_t, H5Dget_storage_size, (hid_t id), (id), 0)
+WRAP(hid_t, H5Dget_type, (hid_t id), (id), -1)
+WRAP(hid_t, H5Dopen2, (hid_t at, const char *name, hid_t dapl), (at, name, dapl), -1)
+WRAP(herr_t, H5Dread, (hid_t id, hid_t type, hid_t mem, hid_t file, hid_t dxpl, void *data),
+     (id, type, mem, file, dxpl, data), -1)
+WRAP(herr_t, H5Dread_chunk, (hid_t id, hid_t dxpl, const hsize_t *at, uint32_t *mask, void *data),
+     (id, dxpl, at, mask, data), -1)
+WRAP(herr_t, H5Dwrite, (hid_t id, hid_t type, hid_t mem, hid_t file, hid_t dxpl, const void *data),
+     (id, type, mem, file, dxpl, data), -1)
+WRAP(herr_t, H5Dwrite_chunk, (hid_t id, hid_t dxpl, uint32_t mask, const hsize_t *at, size_t n, const void *data),
+     (id, dxpl, mask, at, n, data), -1)
+WRAP(hid_t, H5Fcreate, (const char *path, unsigned flags, hid_t fcpl, hid_t fapl), (path, flags, fcpl, fapl), -1)
+WRAP(herr_t, H5Fget_filesize, (hid_t id, hsize_t *n), (id, n), -1)
+WRAP(hid_t, H5Fopen, (const char *path, unsigned flags, hid_t fapl), (path, flags, fapl), -1)
+WRAP(hid_t, H5Gcreate2, (hid_t at, const char *name, hid_t lcpl, hid_t gcpl, hid_t gapl),
+     (at, name, lcpl, gcpl, gapl), -1)
+#ifndef H5Lget_info /* a name for one of two from 1.12 on */
+WRAP(herr_t, H5Lget_info, (hid_t at, const char *name, H5L_info_t *info, hid_t lapl), (at, name, info, lapl), -1)
+#endif
+WRAP(hid_t, H5Pcreate, (hid_t class), (class), -1)
+WRAP(int, H5Pget_chunk, (hid_t id, int most, hsize_t dims[]), (id, most, dims), -1)
+WRAP(H5Z_filter_t, H5Pget_filter2,
+     (hid_t id, unsigned i, unsigned *flags, size_t *n, unsigned values[], size_t size, char name[],
+      unsigned *config),
+     (id, i, flags, n, values, size, name, config), -1)
+WRAP(H5D_layout_t, H5Pget_layout, (hid_t id), (id), H5D_LAYOUT_ERROR)
+WRAP(int, H5Pget_nfilters, (hid_t id), (id), -1)
+WRAP(herr_t, H5Pset_chunk, (hid_t id, int n, const hsize_t dims[]), (id, n, dims), -1)
+WRAP(herr_t, H5Pset_deflate, (hid_t id, unsigned level), (id, level), -1)
+WRAP(herr_t, H5Pset_fclose_degree, (hid_t id, H5F_close_degree_t degree), (id, degree), -1)
+WRAP(herr_t, H5Pset_fill_time, (hid_t id, H5D_fill_time_t when), (id, when), -1)
+WRAP(herr_t, H5Pset_fletcher32, (hid_t id), (id), -1)
+WRAP(herr_t, H5Pset_libver_bounds, (hid_t id, H5F_libver_t lo, H5F_libver_t hi), (id, lo, hi), -1)
+WRAP(herr_t, H5Pset_obj_track_times, (hid_t id, hbool_t on), (id, on), -1)
+WRAP(herr_t, H5Pset_shuffle, (hid_t id), (id), -1)
+WRAP(herr_t, H5Pset_virtual, (hid_t id, hid_t space, const char *file, const char *name, hid_t part),
+     (id, space, file, name, part), -1)
+WRAP(hid_t, H5Screate, (H5S_class_t class), (class), -1)
+WRAP(hid_t, H5Screate_simple, (int n, const hsize_t dims[], const hsize_t most[]), (n, dims, most), -1)
+WRAP(int, H5Sget_simple_extent_dims, (hid_t id, hsize_t dims[], hsize_t most[]), (id, dims, most), -1)
+WRAP(int, H5Sget_simple_extent_ndims, (hid_t id), (id), -1)
+WRAP(herr_t, H5Sselect_all, (hid_t id), (id), -1)
+WRAP(herr_t, H5Sselect_hyperslab,
+     (hid_t id, H5S_seloper_t op, const hsize_t start[], const hsize_t stride[], const hsize_t count[],
+      const hsize_t block[]),
+     (id, op, start, stride, count, block), -1)
+WRAP(hid_t, H5Tarray_create2, (hid_t base, unsigned n, const hsize_t dims[]), (base, n, dims), -1)
+WRAP(hid_t, H5Tcopy, (hid_t id), (id), -1)
+WRAP(hid_t, H5Tcreate, (H5T_class_t class, size_t n), (class, n), -1)
+WRAP(htri_t, H5Tequal, (hid_t a, hid_t b), (a, b), -1)
+WRAP(herr_t, H5Tinsert, (hid_t id, const char *name, size_t at, hid_t field), (id, name, at, field), -1)
+WRAP(herr_t, H5Tset_cset, (hid_t id, H5T_cset_t set), (id, set), -1)
+WRAP(herr_t, H5Tset_ebias, (hid_t id, size_t bias), (id, bias), -1)
+WRAP(herr_t, H5Tset_fields, (hid_t id, size_t sign, size_t epos, size_t esize, size_t mpos, size_t msize),
+     (id, sign, epos, esize, mpos, msize), -1)
+WRAP(herr_t, H5Tset_size, (hid_t id, size_t n), (id, n), -1)
+WRAP(herr_t, H5Tset_strpad, (hid_t id, H5T_str_t pad), (id, pad), -1)
+
+/* ---- what is called ---- */
+
+static struct whole runs[2];
+
+static int write_packed(struct bm_error *err)
+{
+    return put_series(bm_seriesfile_sink(scratch("out.h5"), true, err), runs, 2, true, err);
+}
+
+static int write_plain(struct bm_error *err)
+{
+    return put_series(bm_seriesfile_sink(scratch("out.h5"), false, err), runs, 1, true, err);
+}
+
+static int fill_picture(void *self, size_t i, unsigned char *picture, struct bm_error *err)
+{
+    (void)self;
+    (void)err;
+    memset(picture, (int)i + 1, 60);
+    return 0;
+}
+
+static int write_pictures(struct bm_error *err)
+{
+    return bm_hdf5_write_pictures(scratch("out.h5"), "imgBrick", 3, 4, 5, 3, fill_picture, NULL, err);
+}
+
+static int read_packed(struct bm_error *err)
+{
+    return get_series(bm_seriesfile_source(scratch("packed.h5"), err), runs, 2, NULL, err);
+}
+
+static int read_plain(struct bm_error *err)
+{
+    return get_series(bm_seriesfile_source(scratch("plain.h5"), err), runs, 1, NULL, err);
+}
+
+/* ---- tests ---- */
+
+static int files_in_scratch(void)
+{
+    DIR *d = opendir(scratch_dir);
+    int n = 0;
+
+    while (d && readdir(d))
+        n++;
+    if (d)
+        (void)closedir(d);
+    return n;
+}
+
+/* Does out.h5 hold these bytes? Where there are none: is there no file? */
+static bool out_is(const unsigned char *want, size_t n)
+{
+    size_t m = 0;
+    unsigned char *have = get_file(scratch("out.h5"), &m);
+    const bool same = want ? have && m == n && !memcmp(have, want, n) : !have;
+
+    free(have);
+    return same;
+}
+
+/* What was abandoned stays open in the library. */
+static void close_abandoned(void)
+{
+    hid_t open[16];
+    const ssize_t n = H5Fget_obj_ids((hid_t)H5F_OBJ_ALL, H5F_OBJ_FILE, COUNT(open), open);
+
+    for (ssize_t i = 0; i < n; i++)
+        (void)H5Fclose(open[i]);
+}
+
+static void one_fails(const char *name, int (*call)(struct bm_error *err), bool writes, const unsigned char *want,
+                      size_t n)
+{
+    const int files = files_in_scratch();
+    struct bm_error err = {0};
+    const int status = call(&err);
+    const bool injected = calls >= fails_at;
+
+    fail_from(0, false);
+    if (writes && status)
+        close_abandoned();
+    if (!injected && status)
+        unit_fail("%s: without a failure: %s", name, err.text);
+    if (status && (err.code == BM_OK || !strstr(err.text, writes ? "/out.h5: " : ".h5: ")))
+        unit_fail("%s: %s failed: no message: \"%s\"", name, failed, err.text);
+    if (writes && !out_is(status ? NULL : want, n))
+        unit_fail("%s: %s failed: status %d, but the file is %s", name, failed, status,
+                  status ? "there" : "another one");
+    (void)unlink(scratch("out.h5"));
+    if (files_in_scratch() != files)
+        unit_fail("%s: %s failed: something is left behind", name, failed);
+}
+
+/* Each fails once; from every seventh on, all do. Returns how many calls of the library there are. */
+static long each_fails(const char *name, int (*call)(struct bm_error *err), bool writes)
+{
+    unsigned char *want = NULL;
+    struct bm_error err = {0};
+    size_t n = 0;
+    long made;
+
+    fail_from(0, false);
+    if (call(&err))
+        unit_fail("%s: %s", name, err.text);
+    made = calls;
+    if (writes)
+        want = get_file(scratch("out.h5"), &n);
+    (void)unlink(scratch("out.h5"));
+    for (int on = 0; on < 2; on++) {
+        for (long at = 1; at <= made; at += on ? 7 : 1) {
+            fail_from(at, on);
+            one_fails(name, call, writes, want, n);
+        }
+    }
+    free(want);
+    return made;
+}
+
+static void put_inputs(void)
+{
+    static const struct wish wishes[2] = {{BM_F16, 12, 9, 4, 2, 4, 1}, {BM_U8, 10, 9, 4, 2, 7, 1}};
+    struct bm_error err = {0};
+
+    for (int i = 0; i < 2; i++)
+        make_run(&runs[i], &wishes[i]);
+    REQUIRE(put_series(bm_seriesfile_sink(scratch("packed.h5"), true, &err), runs, 2, true, &err) == 0, &err);
+    REQUIRE(put_series(bm_seriesfile_sink(scratch("plain.h5"), false, &err), runs, 1, true, &err) == 0, &err);
+}
+
+#define EACH(call, writes, least) CHECK(each_fails(#call, call, writes) >= (least))
+
+static void writers(void)
+{
+    EACH(write_packed, true, 200);
+    EACH(write_plain, true, 200);
+    EACH(write_pictures, true, 20);
+}
+
+static void readers(void)
+{
+    EACH(read_packed, false, 100);
+    EACH(read_plain, false, 100);
+}
+
+int main(void)
+{
+    static const struct unit_test all[] = {UNIT(put_inputs), UNIT(writers), UNIT(readers)};
+
+    return unit_main(all, COUNT(all));
+}
