@@ -354,11 +354,12 @@ def main():
     )
     args.add_argument("--jobs", type=int, default=os.cpu_count())
     args.add_argument("--only", default="", help="programs whose name holds this text")
+    args.add_argument("--skip", default="no program", help="leave out those whose name holds this text")
     args = args.parse_args()
     with tempfile.TemporaryDirectory(dir=FAST) as folder, ThreadPoolExecutor(args.jobs) as pool:
         campaign = Campaign(args, Path(folder))
         for case in cases(Path(folder), campaign.program):
-            if args.only in case.name:
+            if args.only in case.name and args.skip not in case.name:
                 campaign.test(case, pool)
     for line in campaign.bad[:50]:
         print(line)
