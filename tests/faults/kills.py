@@ -4,7 +4,8 @@ One cycle begins with an empty cache: the workflow is started, all its processes
 random time, and it is started again, until it ends by itself. Most of that time is Snakemake's, so three of
 four kills are aimed: they come up to 0.5 s after one of our programs has begun. After one kill of three, Snakemake's
 own notes (.snakemake) are lost too: then only what stands at its final name tells what was done. In the end every
-artifact's checksum must be that of a run that nobody disturbed. Cycles go on until there were --kills kills.
+artifact must be that of a run that nobody disturbed, the report be whole, and boldinfo --verify find nothing. Cycles
+go on until there were --kills kills.
 """
 
 import argparse
@@ -78,13 +79,28 @@ class Kills:
 
     def start(self):
         config = [f"root={self.folder / 'nsd'}", f"cache={self.cache}", "targets=[arrays,shuffle,clean]"]
-        arguments = ["-s", ROOT / "Snakefile", f"-j{self.cores}", "--quiet", "all", "--rerun-incomplete"]
+        arguments = [
+            "all",
+            "report",
+            "-s",
+            ROOT / "Snakefile",
+            f"-j{self.cores}",
+            "--quiet",
+            "all",
+            "--rerun-incomplete",
+        ]
         arguments += ["--nolock", "--config", *config]
         return Child(list(map(str, arguments)), self.folder, self.folder / "log")
 
     def sums(self):
-        kept = [path for path in self.cache.rglob("*") if path.suffix in (".npy", ".json", ".h5")]
-        kept = [path for path in kept if path.name != "summary.json"]  # it tells of the last call and its time
+        """Of the artifacts. Reports list what was there when the call began: they must be whole."""
+        found = [path for path in self.cache.rglob("*") if path.suffix in (".npy", ".json", ".h5")]
+        pages = [path.read_text().endswith("</html>\n") for path in self.cache.rglob("report.html")]
+        if pages != [True]:
+            return {"the report is not whole": pages}
+        described = [path for path in found if path.suffix in (".json", ".h5")]
+        subprocess.run([ROOT / "bin/boldinfo", "--verify", *described], check=True, stdout=subprocess.DEVNULL)
+        kept = [path for path in found if path.name != "summary.json"]  # it tells of the last call and its time
         return {str(path.relative_to(self.cache)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
 
     def undisturbed(self):
