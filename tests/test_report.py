@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import html
 import io
 import json
 import re
@@ -14,9 +15,11 @@ from html.parser import HTMLParser
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import PATIENCE
+import yaml
+from conftest import PATIENCE, ROOT
 from flow import ENV, Flow
 
+from configuration.complaints import complaints
 from operate import costs, progress, summary
 from report import motion, pictures
 
@@ -531,6 +534,38 @@ def test_the_browser_would_see_what_is_wrong(made, browser, tmp_path):
     assert console and told["wide"] > 2000 and [0, 0] in [size[:2] for size in told["images"]]
 
 
+def contrast(one, other):
+    """Of two colours, as WCAG defines it."""
+
+    def light(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        parts = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.05 + 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    return max(light(one), light(other)) / min(light(one), light(other))
+
+
+def test_colours_can_be_read_by_day_and_by_night():
+    palettes = re.findall(r":root \{[^}]*--page[^}]*\}", (ROOT / "rules/report/style.css").read_text())
+    palettes = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", palette)) for palette in palettes]
+    assert len(palettes) == 2 and palettes[0].keys() == palettes[1].keys()
+    for palette in palettes:
+        for name in palette.keys() - {"page", "tint", "line"}:
+            for ground in ("page", "tint"):
+                assert contrast(palette[name], palette[ground]) >= 4.5, (name, palette)
+
+
+def test_headings_pictures_and_settings_of_the_page(made):
+    text = made.path(PAGE).read_text()
+    levels = [int(level) for level in re.findall("<h([1-6])", text)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert max(b - a for a, b in zip(levels, levels[1:], strict=False)) == 1
+    assert all(re.search(r' alt="[^"]{10,}"', image) for image in re.findall("<img[^>]*>", text))
+    settings = yaml.safe_load(html.unescape(re.search(r'id="settings">.*?<pre>(.*?)</pre>', text, re.DOTALL)[1]))
+    assert settings["layout"]["preset"] == "nsd" and settings["clean"]["order"] == 1
+    assert not complaints(settings, yaml.safe_load((ROOT / "config/schema.yaml").read_text()))
+
+
 def test_a_picture_of_the_page(made, browser, tmp_path):
     import matplotlib.image
 
@@ -539,3 +574,5 @@ def test_a_picture_of_the_page(made, browser, tmp_path):
     drawn = matplotlib.image.imread(shot)
     assert drawn.shape[:2] == (900, 1366) and len(np.unique(drawn.reshape(-1, drawn.shape[2]), axis=0)) > 20
     assert np.mean(drawn[..., :3].min(-1) > 0.9) > 0.5  # light
+    browse(browser, made.path(PAGE), tmp_path, f"--screenshot={shot}", "--blink-settings=preferredColorScheme=0")
+    assert np.mean(matplotlib.image.imread(shot)[..., :3].max(-1) < 0.3) > 0.5  # dark
