@@ -450,6 +450,15 @@ def test_tables_of_motion(tmp_path, text, expected, source):
     assert found is None if expected is None else np.allclose(found, expected, equal_nan=True)
 
 
+def test_a_table_of_motion_that_inflates_without_end(tmp_path, monkeypatch):
+    path = tmp_path / "table.tsv.gz"
+    path.write_bytes(gzip.compress(b"1 2 3 4 5 6\n" * 100))
+    assert motion.read(str(path))[0].shape == (100,)
+    monkeypatch.setattr(motion, "MOST", 1199)
+    with pytest.raises(ValueError, match=r"table\.tsv\.gz: is larger than 64 MB"):
+        motion.read(str(path))
+
+
 def test_motion_of_rows_that_are_left():
     moved = np.arange(6.0)
     assert motion.of_rows(moved, {"rows": 3}).tolist() == [0, 1, 2]
