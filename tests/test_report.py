@@ -22,6 +22,7 @@ from flow import ENV, Flow
 from configuration.complaints import complaints
 from operate import costs, progress, summary
 from report import motion, pictures
+from report import page as page_module
 
 pytest.importorskip("snakemake", reason="Snakemake is not installed; make .venv/ready installs it")
 
@@ -451,6 +452,31 @@ def test_tables_of_motion(tmp_path, text, expected, source):
     found, told = motion.read(str(path))
     assert source in told
     assert found is None if expected is None else np.allclose(found, expected, equal_nan=True)
+
+
+def test_what_comes_from_files_is_text():
+    """A description may have been made by somebody who means harm; the page is opened in a browser."""
+    odd = "<script>alert(1)</script>"
+    run = {
+        "session": 1,
+        "run": 1,
+        "counts": {odd: 1},
+        "steps": [{"program": odd, "version": odd, "settings": {odd: 1}}],
+    }
+    fmri = {"file": odd, "dtype": odd, "shape": [3, 4]}
+    info = {"kind": "arrays", "fmri": fmri, "meta": None, "sessions": [1], "runs": [run], "bytes": 5, "file": odd}
+    parts = [page_module.arrays([info]), page_module.counts([], [info]), page_module.provenance([], [info])]
+    parts.append(page_module.missing({"left_out": [odd]}))
+    assert all("&lt;script&gt;" in part and "<script" not in part for part in parts)
+
+
+def test_a_table_of_motion_that_inflates_without_end(tmp_path, monkeypatch):
+    path = tmp_path / "table.tsv.gz"
+    path.write_bytes(gzip.compress(b"1 2 3 4 5 6\n" * 100))
+    assert motion.read(str(path))[0].shape == (100,)
+    monkeypatch.setattr(motion, "MOST", 1199)
+    with pytest.raises(ValueError, match=r"table\.tsv\.gz: is larger than 64 MB"):
+        motion.read(str(path))
 
 
 def test_motion_of_rows_that_are_left():

@@ -179,7 +179,7 @@ def array_row(info):
         tag("code", text(info["fmri"]["file"])),
         len(info["sessions"]),
         *(summary.number(n) for n in info["fmri"]["shape"]),
-        info["fmri"]["dtype"],
+        text(info["fmri"]["dtype"]),
         summary.size(summary.bytes_of(info)),
         "<br>".join(tag("span", text(words), kind="warn") for words in found),
     ]
