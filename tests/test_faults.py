@@ -1,6 +1,7 @@
 """Disks, folders and inputs that misbehave: a full disk, no permission, files that change while they are read, odd
 names; and how the programs were built. tests/faults/ has the campaigns."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -473,3 +474,15 @@ def test_programs_are_hardened(name):
     assert not [line for line in segments.splitlines() if re.search(r"LOAD.*RWE", line)]
     assert "__stack_chk_fail" in symbols
     assert re.search(r"__\w+_chk\b", symbols.replace("__stack_chk_fail", ""))
+
+
+# The campaigns -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["faults", "fuzz"])
+def test_mutations_of_the_campaigns_still_apply(which):
+    """`make mutants` and `make fuzz-mutants` take long; that the code has moved away from them is told here."""
+    spec = importlib.util.spec_from_file_location("mutants", ROOT / "tests" / which / "mutants.py")
+    mutants = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(mutants)
+    assert len(mutants.MUTANTS) > 10 and mutants.misplaced() == []

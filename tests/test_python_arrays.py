@@ -11,6 +11,8 @@ import sys
 import boldmill
 import numpy as np
 import pytest
+from boldmill.copies import copy_arrays
+from boldmill.files import whole
 from oracle import sealed
 from samples import RUNS, load, make_arrays, replace_values
 
@@ -318,3 +320,30 @@ def test_a_file_name_leads_nowhere_else(stem, tmp_path):
         change(f"{stem}.json", fmri=info["fmri"] | {"file": name})
         with pytest.raises(boldmill.MissingError, match="secret"):
             _ = boldmill.Arrays(stem).fmri
+
+
+# Copies -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["fmri", "meta"])
+def test_a_copy_of_damaged_arrays(stem, tmp_path, which):
+    arrays, folder = boldmill.Arrays(stem), tmp_path / "a/b"
+    copy_arrays(arrays, folder).verify()
+    assert len(list(folder.iterdir())) == 4  # and the lock
+    shutil.rmtree(folder)
+    with open(f"{stem}.{which}.npy", "r+b") as f:
+        f.seek(-3, os.SEEK_END)
+        f.write(b"\x55")
+    with pytest.raises(boldmill.DataError, match=f"roi.{which}.npy: its content is not what its description says"):
+        copy_arrays(arrays, folder)
+    assert not [path for path in folder.iterdir() if which in path.name or path.name.endswith((".json", ".tmp"))]
+
+
+def test_a_file_is_there_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "x"
+    with whole(path) as file:
+        file.write(b"first")
+    with pytest.raises(KeyError), whole(path) as file:
+        file.write(b"second")
+        raise KeyError
+    assert path.read_bytes() == b"first" and os.listdir(tmp_path) == ["x"]

@@ -415,6 +415,19 @@ def test_damage_is_named(made, tmp_path):
     assert "session_01.json: is damaged" in done.text
 
 
+@pytest.mark.parametrize("which", ["maps", "carpet"])
+def test_damaged_arrays_are_named(made, tmp_path, which):
+    names = [f"session_01.{end}" for end in ("json", "maps.npy", "carpet.npy")]
+    for name in names:
+        shutil.copy(made.path(f"cache/quality/subj01/{name}"), tmp_path)
+    assert pictures.Quality(str(tmp_path / names[0])).maps.shape[0] == 3
+    path = tmp_path / f"session_01.{which}.npy"
+    data = path.read_bytes()
+    path.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+    with pytest.raises(ValueError, match=f"{which}.npy: is not what .*session_01.json says; remove both"):
+        pictures.Quality(str(tmp_path / names[0]))
+
+
 def test_shown_sessions_are_the_chosen(root, tmp_path):
     flow = Flow(tmp_path, {"root": str(root), "sessions": "2", "report": {"order": 0, "voxels": 7}})
     flow("report")

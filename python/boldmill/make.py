@@ -19,6 +19,7 @@ from typing import Any
 from . import installed
 from .arrays import Arrays
 from .errors import DataError, MissingError, UsageError, WorkflowError
+from .files import make_folder
 
 VOLUME = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".npy")  # as rules/dataset/layout.py has it
 # What is shown of all that Snakemake says: jobs by their outputs, how far it is, and the warnings of our own rules.
@@ -115,7 +116,7 @@ def _entry(roi: Any) -> Any:
 def alone(folder: Path, show: bool = True) -> Iterator[None]:
     """Waits until no other process works in this cache, which is made if it is not there."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise MissingError(f"{folder}: cannot be written ({error.strerror}); name another folder as cache") from None

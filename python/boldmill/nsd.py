@@ -27,8 +27,9 @@ import torch.utils.data
 from numpy.typing import NDArray
 
 from .arrays import Arrays
-from .copies import copy_arrays, whole
+from .copies import copy_arrays
 from .errors import KindError, MissingError, RangeError, UsageError
+from .files import make_folder, whole
 from .images import GREY, Images
 from .make import VOLUME, alone, grid_of, make
 from .points import TimePoints
@@ -211,7 +212,7 @@ class _Region:
         """The volume, or the array as a .npy file in the folder."""
         if self.mask is None:
             return self.path
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         path = folder / f"{self.name}-{self.digest[:16]}.npy"
         if not path.exists():
             with whole(path) as f:

@@ -34,6 +34,7 @@ from fetch import transfer
 from fetch.bucket import Bucket, Changed, Object, Stopped, Trouble
 from fetch.checks import Damaged
 from fetch.listing import Journal, Live, place
+from operate import whole
 
 EXAMPLES = """examples:
   fetch --configfile nsd.yaml --dry-run                 what would be fetched, and how much it is
@@ -285,7 +286,7 @@ class Fetch:
 
     def check_room(self, todo):
         need = sum(self.left(path) for path in todo)
-        os.makedirs(self.root, exist_ok=True)
+        whole.make_folder(self.root)
         free = shutil.disk_usage(self.root).free
         if need > free:
             what = f"{amount(need)} are to be fetched and {amount(free)} are free"
@@ -345,7 +346,7 @@ def existing(path):
 def alone(root):
     """Keeps the lock of the root until the process ends."""
     path = place(root, "lock")
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    whole.make_folder(os.path.dirname(path))
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -404,11 +405,11 @@ def given(args):
 
     if args.settings:
         return settings_given(args.settings)
-    whole = {}
+    found = {}
     for path in args.configfile or (["config.yaml"] if os.path.exists("config.yaml") else []):
         try:
             with open(path, encoding="utf-8") as file:
-                whole = presets.merged(whole, yaml.safe_load(file) or {})
+                found = presets.merged(found, yaml.safe_load(file) or {})
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise Trouble(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
     for pair in args.config:
@@ -416,8 +417,8 @@ def given(args):
         if not equals:
             raise Trouble(f"--config {pair}: is not KEY=VALUE; write e.g. subjects=1,2")
         value = yaml.safe_load(value) if value.startswith(("{", "[")) else value
-        whole = presets.merged(whole, {key: value})
-    return whole
+        found = presets.merged(found, {key: value})
+    return found
 
 
 def configured(args):

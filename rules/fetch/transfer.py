@@ -15,6 +15,7 @@ import time
 
 from fetch.bucket import Changed, Passing, Patience, Stopped, Trouble
 from fetch.checks import Damaged, Digest, Gzip, reread
+from operate import whole
 
 STEP = 1 << 18
 LONG = 200  # bytes of a name that its partial file repeats
@@ -100,7 +101,7 @@ def have(path, wanted):
 def to_file(bucket, key, wanted, path, meter):
     """The object as a file. (the object, its MD5, how it was checked); the object is not the wanted one if it was
     replaced meanwhile."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    whole.make_folder(os.path.dirname(path))
     for _ in range(TIMES):
         part = part_name(path, wanted)
         drop_other_parts(path, part)
@@ -121,7 +122,7 @@ def to_file(bucket, key, wanted, path, meter):
             why = str(damage)
             continue
         os.rename(part, path)
-        sync_folder(path)
+        whole.sync(os.path.dirname(path))
         return wanted, digest, how
     raise Trouble(f"{bucket.url(key)}: {why}, {TIMES} times over; tell those who keep the bucket, or try again later")
 
@@ -168,14 +169,6 @@ def checked(bucket, key, wanted, path, name, odd=False):
 def remove(path):
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-
-
-def sync_folder(path):
-    fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 # To a pipe

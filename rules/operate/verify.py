@@ -25,9 +25,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 NOTES = ("log", "benchmark")  # text that nothing is made from
-OURS = re.compile(
-    r"\.(fmri|meta|maps|carpet)\.npy$|\.(shuffle|split)(\.[^/]+)?(-\d+-of-\d+)?\.npy$"
-)  # parts of artifacts
+# Parts of artifacts.
+OURS = re.compile(r"\.(fmri|meta|maps|carpet)\.npy$|\.(shuffle|split)(\.[^/]+)?(-\d+-of-\d+)?\.npy$")
 KNOWN = (
     ".h5",
     ".hdf5",
@@ -70,7 +69,7 @@ def shown(name):
 def members(info):
     """Names of the files that a description vouches for."""
     parts = {"arrays": ("fmri", "meta"), "quality": ("maps", "carpet")}.get(info["kind"], ())
-    entries = [info.get(part) for part in parts]
+    entries = [info.get(name) for name in parts]
     entries += [file for part in info.get("parts", []) for file in part["files"]] if info["kind"] == "shuffle" else []
     return [entry["file"] for entry in entries if entry]
 

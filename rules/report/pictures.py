@@ -35,9 +35,7 @@ class Quality:
         self.runs, self.dims = self.info["runs"], self.info["grid"]["dims"]
         self.session = self.runs[0]["session"]
         self.affine = np.array(self.info["grid"]["affine"])
-        folder = os.path.dirname(path)
-        self.maps = np.load(os.path.join(folder, self.info["maps"]["file"]), mmap_mode="r")
-        self.carpet = np.load(os.path.join(folder, self.info["carpet"]["file"]), mmap_mode="r")
+        self.maps, self.carpet = (array(path, self.info[which]) for which in ("maps", "carpet"))
 
     @property
     def voxels(self):
@@ -55,6 +53,15 @@ class Quality:
     def courses(self, key):
         """A time course of each run; NaN where there is no value."""
         return [np.array([np.nan if v is None else v for v in run[key]], float) for run in self.runs]
+
+
+def array(path, entry):
+    """The array that a description names, where its content is what it says."""
+    name = os.path.join(os.path.dirname(path), entry["file"])
+    with open(name, "rb") as file:
+        if f"{zlib.crc32(file.read()):08x}" != entry["crc32"]:
+            raise ValueError(f"{name}: is not what {path} says; remove both, and they are measured again")
+    return np.load(name, mmap_mode="r")
 
 
 def directions(matrix):

@@ -42,10 +42,12 @@ def units(folder, everything):
     return [p for p in found if p.name not in NOT_HERE and (everything or p.name in SHORT)]
 
 
-def check(name, command):
+def check(name, command, env):
     """(name, seconds, what valgrind says; None: nothing)"""
-    start = time.monotonic()
-    done = subprocess.run([*COMMAND, *command], capture_output=True, text=True, errors="replace", timeout=600)
+    start, env = time.monotonic(), os.environ | env
+    done = subprocess.run(
+        [*COMMAND, *command], capture_output=True, text=True, errors="replace", env=env, timeout=3600
+    )
     said = None if done.returncode == 0 else f"status {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
     return name, time.monotonic() - start, said
 
@@ -61,13 +63,15 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(args.jobs) as pool:
         folder = Path(folder)
-        tasks = [(p.name, [str(p)]) for p in units(args.units, args.all)]
+        tasks = [(p.name, [str(p)], {}) for p in units(args.units, args.all)]
         ours = [case for case in cases(folder, lambda name: str(args.bin / name)) if case.command[0] != "python"]
         for k, case in enumerate(ours):
             out = folder / f"out{k}"
-            out.mkdir()
-            name, *rest = case.command
-            tasks.append((case.name, [str(args.bin / name), *(word.replace("{out}", str(out)) for word in rest)]))
+            for name in ("", *case.folders):
+                (out / name).mkdir()
+            name, *rest = (word.replace("{out}", str(out)) for word in case.command)
+            env = {key: value.replace("{out}", str(out)) for key, value in case.env.items()}
+            tasks.append((case.name, [str(args.bin / name), *rest], env))
         tasks = [task for task in tasks if args.only in task[0]]
         for name, seconds, said in pool.map(lambda task: check(*task), tasks):
             print(f"{name:32} {'clean' if said is None else 'ERRORS'} {seconds:5.1f} s", flush=True)

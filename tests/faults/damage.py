@@ -1,8 +1,8 @@
 """Flips single bits and cuts files short, and looks at who notices: `make damage`.
 
 Small inputs and artifacts of every kind: gzipped runs, masks, tables and streams, tile streams, series files (plain
-and deflated), ROI arrays and their description, shuffled indices. Each damaged copy goes through the program that is
-to find the damage, arrays through the Python package as well:
+and deflated), ROI arrays and their description, shuffled indices, what boldqc measured. Each damaged copy goes
+through the program that is to find the damage, arrays through the Python package as well:
 
   - a status other than 0 is right;
   - status 0 is right only if everything that a user gets from the file is as before (gzip headers hold a time and a
@@ -67,9 +67,10 @@ def targets(folder, program):
     for path in arrays:
         found.append(Target(path, [other for other in arrays if other != path], verify, [], python=True))
     order = [folder / "order.npy", folder / "order.json"]
-    for path in order:
-        check = ["boldinfo", "--verify", "--json", "order.json"]
-        found.append(Target(path, [other for other in order if other != path], check, []))
+    measured = [folder / f"quality.{end}" for end in ("maps.npy", "carpet.npy", "json")]
+    for bundle in (order, measured):
+        check = ["boldinfo", "--verify", "--json", bundle[-1].name]
+        found += [Target(path, [other for other in bundle if other != path], check, []) for path in bundle]
     return found
 
 

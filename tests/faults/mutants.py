@@ -16,8 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 COMMIT = "lib/io/commit.c"
 IN_PLACE = (
-    "c->temp = temp_name(c->path, err);",
-    "c->temp = c->slot > MAX_OPEN ? temp_name(c->path, err) : bm_strdup(c->path, err);",
+    "c->temp = temp_name(c, err);",
+    "c->temp = c->slot > MAX_OPEN ? temp_name(c, err) : bm_strdup(c->path, err);",
 )
 NO_SYNC = (
     "return bm_commit_sync_folder(c->path, err);",
@@ -34,7 +34,7 @@ BAD_WRITE = (
 )
 NULL_CHECK = ("    if (!c)\n        return NULL;\n    c->fd = c->slot", "    c->fd = c->slot")
 GZIP = "if (get_u32(t) != bm_inflater_crc32(b->z))"
-SEAL = "(size_t)(seal - text)) != crc) {"
+SEAL = ("return !memcmp(seal + sizeof SEAL - 1, digits", "return memcmp(seal + sizeof SEAL - 1, digits")
 TILE = ("!= r->crcs[tile->index])", "== ~r->crcs[tile->index])")
 H5_CLOSE = ("bm_h5_close(file, err))", "bm_h5_close(file, err) > 0)")
 # campaign, the part of it that is enough, file: what is wrong, text, what comes in its place
@@ -61,11 +61,39 @@ MUTANTS = {
         ("no fsync of the folder", *NO_SYNC),
         ("a name before the fsync", *NAME_FIRST),
     ],
-    ("damage", "json", "python/boldmill/arrays.py"): [
+    ("power", "synthnsd", "lib/io/nsdtree.c"): [
+        ("folders that are not synchronised", "return bm_commit_sync_folder(path, err);", "return 0;")
+    ],
+    ("power", "writes", "python/boldmill/files.py"): [
+        ("a copy that is not synchronised", "            os.fsync(file.fileno())\n", ""),
+        ("folders of copies that are not", "        sync(folder.parent)\n", ""),
+    ],
+    ("power", "writes", "rules/operate/whole.py"): [
+        ("a summary that is not synchronised", "            os.fsync(file.fileno())\n", ""),
+        (
+            "its folder is not",
+            "        os.replace(draft, path)\n        sync(folder)\n",
+            "        os.replace(draft, path)\n",
+        ),
+    ],
+    ("power", "writes", "rules/fetch/transfer.py"): [
+        ("a download that is not synchronised", "        os.fsync(fd)\n        return odd", "        return odd")
+    ],
+    ("faults", "writes", "rules/operate/whole.py"): [
+        ("a draft left behind", "            os.unlink(draft)\n", "            pass\n")
+    ],
+    ("damage", "maps", "lib/io/describe_json.c"): [
+        (
+            "maps without their checksum",
+            'json_object_get(info, "maps"), file_crc, err)',
+            'json_object_get(info, "carpet"), file_crc, err)',
+        )
+    ],
+    ("damage", "json", "python/boldmill/description.py"): [
         ("descriptions that the package believes", "if not _is_sealed(text):", "if not text:")
     ],
     ("damage", "json", "lib/io/sealed.c"): [
-        ("descriptions without their checksum", SEAL, SEAL.replace("!= ", "== ~"))
+        ("descriptions without their checksum", *SEAL),
     ],
     ("damage", "fmri", "lib/io/describe_json.c"): [
         ("arrays without their checksum", "strcmp(hex, crc) != 0", "strcmp(hex, crc) == 1000"),
@@ -90,6 +118,7 @@ PARTS = (
     "config",
     "envs",
     "make",
+    "make",
     "rules",
     "lib",
     "bin-src",
@@ -99,6 +128,12 @@ PARTS = (
     "build/release",
     "build/faults",
 )
+
+
+def misplaced():
+    """(file, what) of mutations whose text is not there once: the code has moved on."""
+    every = [(where[2], *what) for where, some in MUTANTS.items() for what in some]
+    return [(name, what) for name, what, old, _ in every if (ROOT / name).read_text().count(old) != 1]
 
 
 def make(folder, *words):

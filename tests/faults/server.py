@@ -19,7 +19,7 @@ class Server:
         self.out, self.folders = folder / "out", folders
         self.out.mkdir(parents=True)
         self.make_folders()
-        self.said = open(folder / "said", "a+b", buffering=0)
+        self.said = open(folder / "said", "a+b", buffering=0)  # noqa: SIM115 - until close()
         (orders, self.orders), (self.answers, answers) = os.pipe(), os.pipe()
         env = {key: value.replace("{out}", str(self.out)) for key, value in env.items()}
         self.process = subprocess.Popen(

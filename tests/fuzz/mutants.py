@@ -53,6 +53,11 @@ MUTANTS = [
 PARTS = ("Makefile", "make", "rules", "lib", "bin-src", "tests", "build/fuzz-clang")
 
 
+def misplaced():
+    """(file, what) of mutations whose text is not there: the code has moved on."""
+    return [(name, what) for _, name, what, old, _ in MUTANTS if old not in (ROOT / "lib" / name).read_text()]
+
+
 def copy(folder):
     for part in PARTS:
         target = folder / part
