@@ -68,7 +68,7 @@ CLI_OBJ  := $(patsubst %,$(OUT)/bin-src/%.o,cli clean masks reader scans spool b
 
 .DEFAULT_GOAL := all
 .PHONY: all lib static shared
-all: $(PROGRAMS:%=$(BIN)/%) $(STATIC) $(SHARED) $(OUT)/boldmill.pc $(OUT)/_core.so
+all: $(PROGRAMS:%=$(BIN)/%) $(STATIC) $(SHARED) $(OUT)/boldmill.pc $(OUT)/_core.so ## Build the programs into bin/; make alone does it
 	@$(if $(HAVE_ISAL),true,echo "note: built with zlib only$(if $(filter no,$(ISAL)), as asked; , as ISA-L was not found; )inflating takes about twice as long")
 
 $(BIN)/%: $(OUT)/bin-src/%.o $(OUT)/libcli.a $(STATIC)
@@ -147,6 +147,9 @@ clean: ## Remove what make built (not caches, data or the virtual environment)
 distclean: clean ## Remove the virtual environment too
 	rm -rf .venv
 
+# Targets of `make help` that come first, in their order; the others follow.
+HELP_USE     := all demo fetch workflow cache/% estimate report verify tidy
+HELP_INSTALL := deps python install uninstall dist clean distclean help
 help: ## List the targets
-	@grep -hE '^[a-zA-Z_%/ .-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## (.*)/\1|\2/' | sort \
-	  | awk -F'|' '{ printf "  %-28s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-zA-Z_%/ .-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## (.*)/\1|\2/' \
+	  | awk -v use='$(HELP_USE)' -v install='$(HELP_INSTALL)' -f make/help.awk

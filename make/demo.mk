@@ -4,7 +4,7 @@ DEMO      := data/demo
 DEMO_ARGS := --subjects 1 --sessions 1-3 --dims 24,28,22 --seed 1
 
 .PHONY: demo
-demo: $(TOOLS) ## Raw runs of a synthetic subject to training arrays, and a look at them (about a minute)
+demo: $(TOOLS) ## Raw runs of a synthetic subject to training arrays, and a look at them (a minute at most)
 	@grep -qx 'root: $(DEMO)' config.yaml || { echo 'make demo: config.yaml names another root than $(DEMO), and its'\
 	  'results stand in the same cache; run the demo in a fresh clone' >&2; exit 1; }
 	@echo '== a synthetic subject in the layout of the Natural Scenes Dataset: $(DEMO)'

@@ -157,8 +157,9 @@ def report_facts(wildcards):
 
 
 def report_settings(wildcards):
-    wanted = ("root", "sessions", "runs", "route", "clean", "labels", "arrays", "pack", "rois")
-    return {key: config[key] for key in wanted} | {"preset": config["layout"]["preset"]}
+    wanted = ("sessions", "runs", "route", "rois", "pack", "clean", "labels", "arrays")
+    chosen = {key: config["layout"][key] for key in ("preset", "entities") if config["layout"][key]}
+    return {"root": config["root"], "layout": chosen} | {key: config[key] for key in wanted}
 
 
 def measured_sessions(wildcards):

@@ -74,6 +74,30 @@ def test_more_sessions_than_an_array_holds(cluster, run, tmp_path):
     assert sorted(int(job["JobID"].partition("_")[2]) for job in cluster.jobs(name=flow.name())) == list(range(1, 31))
 
 
+def test_eight_subjects_from_a_bucket(cluster, run, tmp_path):
+    """What docs/cluster.md begins with, with small subjects: a fetch and a call make the arrays of all eight."""
+    pytest.importorskip("moto", reason="moto is not installed; make .venv/ready installs it")
+    from s3server import serving
+
+    small = ["--subjects", "1-8", "--sessions", "1-2", "--runs", "2", "--dims", "12,13,11", "--volumes", "40"]
+    run("synthnsd", "--quiet", *small, tmp_path / "nsd")
+    (tmp_path / "here").mkdir()
+    here = Flow(tmp_path / "here", {"root": str(tmp_path / "nsd")})
+    here()
+    with serving() as s3:
+        s3.new_bucket("eight")
+        s3.tree(tmp_path / "nsd")
+        remote = {"url": "s3://eight", "endpoint": s3.endpoint, "anonymous": True}
+        flow = SlurmFlow(tmp_path, {"root": str(tmp_path / "got"), "remote": remote}, cluster=cluster)
+        flow("fetch")
+    done = flow(options=["-j1000"])
+    assert [rule for rule, _ in done.jobs] == ["arrays"] * 8 + ["pack"] * 16
+    jobs = cluster.jobs(name=flow.name())
+    assert len(jobs) == 24 and {job["State"] for job in jobs} == {"COMPLETED"}
+    made = sorted(path.relative_to(tmp_path) for path in flow.path("cache").rglob("subj0?/*.npy"))
+    assert len(made) == 16 and all(flow.bytes(name) == here.bytes(name) for name in made)
+
+
 def test_account_partition_and_more_memory(cluster, demo, tmp_path):
     """The profile with the lines that docs/cluster.md tells to put there."""
     cluster.call("sacctmgr", "-i", "-Q", "add", "account", "lab", "cluster=mill")

@@ -1,13 +1,9 @@
 """What is said of a configuration that does not fit: the key, what is wrong with it, and what to write."""
 
-import sys
-
 import jsonschema
 import pytest
 import yaml
 from conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "rules"))
 
 from configuration.complaints import MOST, complaints
 

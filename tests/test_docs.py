@@ -188,3 +188,16 @@ Say `make demonstration`.
         "rules none",
         "make demonstration",
     ]
+
+
+def test_make_help_names_every_target_once_the_first_ones_first():
+    done = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    told = re.findall(r"^  (\S.*?)  +\S", done.stdout, re.M)
+    makefiles = "".join(path.read_text() for path in [ROOT / "Makefile", *sorted((ROOT / "make").glob("*.mk"))])
+    assert sorted(told) == sorted(re.findall(r"^([a-zA-Z_%/ .-]+):.*## ", makefiles, re.M))
+    assert told[:4] == ["all", "demo", "fetch", "workflow"] and told.index("install") < told.index("check")
+    assert re.findall(r"^\S.*$", done.stdout, re.M) == [
+        "To use it",
+        "To install it, and to clean up",
+        "To work on it",
+    ]

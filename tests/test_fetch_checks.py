@@ -6,6 +6,8 @@ import hashlib
 import os
 import random
 import zlib
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -13,7 +15,10 @@ from conftest import ROOT
 
 from dataset.files import Disk, Either, Tree
 from dataset.patterns import Pattern
+from fetch import transfer
+from fetch.bucket import Bucket, Object, Trouble
 from fetch.checks import Damaged, Digest, Gzip
+from operate import tidy
 
 TEXT = random.Random(1).randbytes(5000) + b"boldmill" * 3000
 PACKED = gzip.compress(TEXT, mtime=0)
@@ -150,6 +155,53 @@ def test_a_listing_is_asked_for_no_more_than_the_way(nsd):
     assert Pattern.parse(text).fill(subject="01").under(str(nsd)).find(tree)
     way = ["", "nsddata", "nsddata/ppdata", "nsddata/ppdata/subj01", "nsddata/ppdata/subj01/func1pt8mm"]
     assert asked == [os.path.join(nsd, *part.split("/"), "") for part in [*way, f"{way[-1]}/roi"]]
+
+
+ENTRY = {"Key": "a", "Size": 1, "ETag": '"x"'}
+LISTS = [
+    ({}, "not whole"),
+    ({"IsTruncated": True}, "not whole"),
+    ({"IsTruncated": True, "NextContinuationToken": "again"}, "has no end"),
+    *(({"IsTruncated": False, "Contents": [ENTRY | odd]}, "not whole") for odd in ({"Size": -1}, {"Size": -(2**70)})),
+    *(
+        ({"IsTruncated": False, "Contents": [{k: v for k, v in ENTRY.items() if k != key}]}, "not whole")
+        for key in ENTRY
+    ),
+]
+
+
+@pytest.mark.parametrize("answer, says", LISTS)
+def test_lists_that_are_none(answer, says):
+    """Of a server that is broken or means harm: neither an empty folder nor a request without end."""
+    settings = {"url": "s3://bucket", "pause": 0, "retries": 2}
+    bucket = Bucket(settings)
+    bucket.made = SimpleNamespace(list_objects_v2=lambda **asked: answer)
+    with pytest.raises(Trouble, match=says):
+        bucket.listed("")
+    bucket.made = SimpleNamespace(list_objects_v2=lambda **asked: {"IsTruncated": False, "Contents": [ENTRY]})
+    assert bucket.listed("") == ([], {"a": Object(1, "x")})
+
+
+def test_an_object_without_a_length():
+    bucket = Bucket({"url": "s3://bucket", "pause": 0, "retries": 2})
+    for answer in ({}, {"ContentLength": 5}, {"ETag": "x"}, {"ContentLength": -5, "ETag": "x"}):
+        bucket.made = SimpleNamespace(head_object=lambda answer=answer, **asked: answer)
+        with pytest.raises(Trouble, match="length and ETag"):
+            bucket.head("a")
+
+
+def test_partial_files_of_others_stay(tmp_path):
+    """Of a name that begins like ours, and of one so long that a longer one could not be made."""
+    wanted, names = Object(5, "x"), ("a", "a.b", "c" * 255, "c" * 254)
+    parts = {name: Path(transfer.part_name(str(tmp_path / name), wanted)) for name in names}
+    for part in parts.values():
+        part.write_text("part")
+    other = Path(transfer.part_name(str(tmp_path / "a"), Object(6, "x")))
+    other.write_text("of another object")
+    for name in ("a", "c" * 255):
+        transfer.drop_other_parts(str(tmp_path / name), str(parts[name]))
+    assert {path.name for path in tmp_path.iterdir()} == {part.name for part in parts.values()}
+    assert len(set(parts.values())) == len(names) and all(tidy.PART.fullmatch(part.name) for part in parts.values())
 
 
 def test_names_outside_of_the_root(nsd, tmp_path):

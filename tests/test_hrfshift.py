@@ -261,6 +261,13 @@ def test_categories_are_shared_by_all_runs_or_given(run, tmp_path):
     assert done.status == 1 and "face" in done.err
 
 
+def test_categories_that_are_no_text(run, tmp_path):
+    """Two of them would have the same name in JSON, r?ve."""
+    (tmp_path / "events.tsv").write_bytes(b"onset\tduration\ttrial_type\n4\t4\tr\xeave\n8\t4\tr\xe8ve\n")
+    stream = write_stream(runs_like([[0] * 32], 2.5))
+    run.fails("hrfshift", "--design", tmp_path / "events.tsv", "-", "-", stdin=stream, says=["events.tsv", "UTF-8"])
+
+
 def test_categories_come_from_the_runs_own_events_alone(run, tmp_path):
     """A file that only looks like a run's, with something else where the number stands, gives no category."""
     table = "onset\tduration\ttrial_type\n4\t4\t{}\n"

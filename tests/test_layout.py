@@ -377,6 +377,12 @@ def test_categories(tmp_path):
     odd = touch(tmp_path / "3", "onset\tduration\ttrial_type\n0\t1\ta,b\n")
     with pytest.raises(ValueError, match="comma"):
         layout.categories([one, odd], "trial_type")
+    with open(odd, "wb") as file:
+        file.write(b"onset\tduration\ttrial_type\n0\t1\tr\xeave\n")
+    with pytest.raises(ValueError, match="3: is not UTF-8; save it as UTF-8"):
+        layout.categories([one, odd], "trial_type")
+    with pytest.raises(ValueError, match="has no column trial_type, but nothing"):
+        layout.categories([touch(tmp_path / "4")], "trial_type")
 
 
 def test_rest_runs_are_checked_against_the_rule():

@@ -1,11 +1,6 @@
 """The mistakes that one makes first, as workflow and download tell them: what is there, and what was meant."""
 
-import sys
-
 import pytest
-from conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "rules"))
 
 pytest.importorskip("snakemake", reason="Snakemake is not installed; make .venv/ready installs it")
 

@@ -143,6 +143,8 @@ def test_descriptions(tmp_path, about, standard, fmriprep):
         (None, "raw", "is missing"),
         ("{", "raw", "cannot be read as JSON"),
         ("[]", "raw", "holds no JSON object"),
+        ("[" * 100000, "raw", "cannot be read as JSON"),
+        ('{"BIDSVersion": "1.8.0", "DatasetType": "raw", "DatasetType": "derivative"}', "raw", "is there twice"),
         ({"Name": "x"}, "raw", "BIDSVersion is None"),
         ({"BIDSVersion": 1.8}, "raw", "BIDSVersion is 1.8"),
         ({**GOOD, "BIDSVersion": "soon"}, "raw", "BIDSVersion is 'soon'"),

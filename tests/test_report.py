@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import html
 import io
 import json
 import re
@@ -14,11 +15,14 @@ from html.parser import HTMLParser
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import PATIENCE
+import yaml
+from conftest import PATIENCE, ROOT
 from flow import ENV, Flow
 
+from configuration.complaints import complaints
 from operate import costs, progress, summary
 from report import motion, pictures
+from report import page as page_module
 
 pytest.importorskip("snakemake", reason="Snakemake is not installed; make .venv/ready installs it")
 
@@ -463,6 +467,31 @@ def test_tables_of_motion(tmp_path, text, expected, source):
     assert found is None if expected is None else np.allclose(found, expected, equal_nan=True)
 
 
+def test_what_comes_from_files_is_text():
+    """A description may have been made by somebody who means harm; the page is opened in a browser."""
+    odd = "<script>alert(1)</script>"
+    run = {
+        "session": 1,
+        "run": 1,
+        "counts": {odd: 1},
+        "steps": [{"program": odd, "version": odd, "settings": {odd: 1}}],
+    }
+    fmri = {"file": odd, "dtype": odd, "shape": [3, 4]}
+    info = {"kind": "arrays", "fmri": fmri, "meta": None, "sessions": [1], "runs": [run], "bytes": 5, "file": odd}
+    parts = [page_module.arrays([info]), page_module.counts([], [info]), page_module.provenance([], [info])]
+    parts.append(page_module.missing({"left_out": [odd]}))
+    assert all("&lt;script&gt;" in part and "<script" not in part for part in parts)
+
+
+def test_a_table_of_motion_that_inflates_without_end(tmp_path, monkeypatch):
+    path = tmp_path / "table.tsv.gz"
+    path.write_bytes(gzip.compress(b"1 2 3 4 5 6\n" * 100))
+    assert motion.read(str(path))[0].shape == (100,)
+    monkeypatch.setattr(motion, "MOST", 1199)
+    with pytest.raises(ValueError, match=r"table\.tsv\.gz: is larger than 64 MB"):
+        motion.read(str(path))
+
+
 def test_motion_of_rows_that_are_left():
     moved = np.arange(6.0)
     assert motion.of_rows(moved, {"rows": 3}).tolist() == [0, 1, 2]
@@ -544,6 +573,38 @@ def test_the_browser_would_see_what_is_wrong(made, browser, tmp_path):
     assert console and told["wide"] > 2000 and [0, 0] in [size[:2] for size in told["images"]]
 
 
+def contrast(one, other):
+    """Of two colours, as WCAG defines it."""
+
+    def light(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        parts = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.05 + 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    return max(light(one), light(other)) / min(light(one), light(other))
+
+
+def test_colours_can_be_read_by_day_and_by_night():
+    palettes = re.findall(r":root \{[^}]*--page[^}]*\}", (ROOT / "rules/report/style.css").read_text())
+    palettes = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", palette)) for palette in palettes]
+    assert len(palettes) == 2 and palettes[0].keys() == palettes[1].keys()
+    for palette in palettes:
+        for name in palette.keys() - {"page", "tint", "line"}:
+            for ground in ("page", "tint"):
+                assert contrast(palette[name], palette[ground]) >= 4.5, (name, palette)
+
+
+def test_headings_pictures_and_settings_of_the_page(made):
+    text = made.path(PAGE).read_text()
+    levels = [int(level) for level in re.findall("<h([1-6])", text)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert max(b - a for a, b in zip(levels, levels[1:], strict=False)) == 1
+    assert all(re.search(r' alt="[^"]{10,}"', image) for image in re.findall("<img[^>]*>", text))
+    settings = yaml.safe_load(html.unescape(re.search(r'id="settings">.*?<pre>(.*?)</pre>', text, re.DOTALL)[1]))
+    assert settings["layout"]["preset"] == "nsd" and settings["clean"]["order"] == 1
+    assert not complaints(settings, yaml.safe_load((ROOT / "config/schema.yaml").read_text()))
+
+
 def test_a_picture_of_the_page(made, browser, tmp_path):
     import matplotlib.image
 
@@ -552,3 +613,5 @@ def test_a_picture_of_the_page(made, browser, tmp_path):
     drawn = matplotlib.image.imread(shot)
     assert drawn.shape[:2] == (900, 1366) and len(np.unique(drawn.reshape(-1, drawn.shape[2]), axis=0)) > 20
     assert np.mean(drawn[..., :3].min(-1) > 0.9) > 0.5  # light
+    browse(browser, made.path(PAGE), tmp_path, f"--screenshot={shot}", "--blink-settings=preferredColorScheme=0")
+    assert np.mean(matplotlib.image.imread(shot)[..., :3].max(-1) < 0.3) > 0.5  # dark

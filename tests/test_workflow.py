@@ -197,6 +197,15 @@ def test_mistakes_are_named(plan, target, config, says):
     plan.fails(*filter(None, [target]), options=["-n"], says=says, **config)
 
 
+def test_names_that_yaml_takes_for_something_else(names, tmp_path):
+    """no is false to YAML: an ROI of that name would come out as False.fmri.npy. A date is its text."""
+    (tmp_path / "some.yaml").write_text("rois:\n  no: nsdgeneral\n")
+    flow = Flow(tmp_path, {"root": str(names)}, tmp_path / "some.yaml")
+    flow.fails(options=["-n"], says=['config: "False" is no name', "put the name in quotes"])
+    (tmp_path / "some.yaml").write_text("subjects: 1\nrois:\n  'no': nsdgeneral\n  2020-01-02: nsdgeneral\n")
+    assert [name for rule, name in flow.plan() if rule == "arrays"] == ["2020-01-02.fmri.npy", "no.fmri.npy"]
+
+
 @pytest.mark.parametrize("lost", [SERIES, DESIGN])
 def test_what_is_missing_is_an_error_or_left_out(plan, names, tmp_path, lost):
     root = tmp_path / "tree"

@@ -39,13 +39,9 @@ struct table {
 /* UTF-8, but for a character that the end may have cut in two. */
 static bool is_utf8(const unsigned char *p, size_t n)
 {
-    for (size_t cut = 0; cut < 4 && cut < n; cut++) {
-        json_t *value = json_stringn((const char *)p, n - cut);
-
-        json_decref(value);
-        if (value)
+    for (size_t cut = 0; cut < 4 && cut < n; cut++)
+        if (bm_span_is_utf8((struct bm_span){(const char *)p, n - cut}))
             return true;
-    }
     return false;
 }
 

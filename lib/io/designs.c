@@ -377,6 +377,9 @@ static int collect_one(struct bm_categories *cats, const char *path, struct bm_s
     if (cats->n == MAX_CATEGORIES)
         return bm_fail(err, BM_EDATA, "%s: more than %d categories; name the column that holds the stimulus", path,
                        MAX_CATEGORIES);
+    if (!bm_span_is_utf8(value)) /* two of them could end up with one name in JSON */
+        return bm_fail(err, BM_EDATA, "%s: the category \"%.*s\" is not UTF-8; save the table as UTF-8", path,
+                       BM_SPAN_ARG(value));
     return insert_category(cats, lo, value, err);
 }
 

@@ -143,6 +143,32 @@ int bm_span_shown(struct bm_span a)
     return a.n < 200 ? (int)a.n : 200;
 }
 
+/* Bytes that follow the first one of a character; -1 where it cannot begin one. */
+static int followers(unsigned char first)
+{
+    return first < 0x80 ? 0 : first < 0xc0 ? -1 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : first < 0xf8 ? 3 : -1;
+}
+
+bool bm_span_is_utf8(struct bm_span span)
+{
+    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+
+    for (size_t i = 0; i < span.n;) {
+        const unsigned char first = (unsigned char)span.s[i++];
+        const int more = followers(first);
+        uint32_t code = more > 0 ? first & (0x3fU >> more) : first;
+
+        for (int k = 0; k < more; k++, i++) {
+            if (i == span.n || ((unsigned char)span.s[i] & 0xc0) != 0x80)
+                return false;
+            code = code << 6 | ((unsigned char)span.s[i] & 0x3f);
+        }
+        if (more < 0 || code < least[more] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+            return false;
+    }
+    return true;
+}
+
 char *bm_span_dup(struct bm_span a, struct bm_error *err)
 {
     char *p = bm_alloc(a.n + 1, 1, "text", err);

@@ -37,6 +37,7 @@ bool bm_span_field(struct bm_span *rest, char sep, struct bm_span *field);
 bool bm_span_word(struct bm_span *rest, struct bm_span *word);
 struct bm_span bm_span_trim(struct bm_span a); /* without blanks and tabs at both ends */
 bool bm_span_is(struct bm_span a, const char *text);
+bool bm_span_is_utf8(struct bm_span span); /* no overlong forms, no surrogates */
 char *bm_span_dup(struct bm_span a, struct bm_error *err) BM_MUST_USE;
 #define BM_SPAN_ARG(a) bm_span_shown(a), (a).s /* for "%.*s" */
 int bm_span_shown(struct bm_span a);           /* so many bytes of it: messages show no more than 200 */

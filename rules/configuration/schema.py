@@ -18,7 +18,11 @@ def complete(given):
     """All settings. Each file is checked by the schema, under its name; what is wrong is a WorkflowError."""
     with open(SCHEMA, encoding="utf-8") as file:
         schema = yaml.safe_load(file)
-    whole = with_preset(values.typed(given, schema), schema)
+    try:
+        own = values.typed(given, schema)
+    except ValueError as error:
+        raise WorkflowError(f"config: {error}") from None
+    whole = with_preset(own, schema)
     validate(whole, SCHEMA)  # sets the defaults
     return whole
 

@@ -14,7 +14,7 @@ def typed(value, schema, definitions=None):
     if isinstance(value, dict):
         known = {key: inner for kind in kinds for key, inner in kind.get("properties", {}).items()}
         other = next((kind["additionalProperties"] for kind in kinds if kind.get("additionalProperties")), {})
-        return {str(key): typed(item, known.get(str(key), other), definitions) for key, item in value.items()}
+        return {name(key): typed(item, known.get(name(key), other), definitions) for key, item in value.items()}
     if isinstance(value, list):
         items = next((kind["items"] for kind in kinds if "items" in kind), {})
         return [typed(item, items, definitions) for item in value]
@@ -22,6 +22,13 @@ def typed(value, schema, definitions=None):
     if not isinstance(value, str) or not types:
         return value
     return value if "string" in types and not (value == "null" and "null" in types) else yaml.safe_load(value)
+
+
+def name(key):
+    """The text of a key, which YAML takes for a number or a date where it looks like one."""
+    if key is None or isinstance(key, bool):
+        raise ValueError(f'"{key}" is no name: YAML makes it of no, yes, on, off or null; put the name in quotes')
+    return str(key)
 
 
 def choices(schema, definitions):

@@ -11,13 +11,22 @@ FMRIPREP_SAMPLED = 0.5  # where fMRIPrep's slice-timing correction puts a volume
 
 def read_json(path):
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except (OSError, ValueError) as error:
+        with open(path, encoding="utf-8-sig") as file:
+            content = json.load(file, object_pairs_hook=once)
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read as JSON ({error}); mend the file") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path}: holds no JSON object; mend the file")
     return content
+
+
+def once(pairs):
+    """An object, in which no key may be there twice: readers would not agree on its value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is there twice")
+    return found
 
 
 def description(folder, standard, files=DISK):

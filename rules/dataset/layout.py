@@ -271,14 +271,23 @@ def design_length(path):
     return len(lines), set(lines) == {b"0"}
 
 
+def events_lines(path):
+    """The fields of each line of an events table."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return [line.rstrip("\r\n").split("\t") for line in file if line.strip()]
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is not UTF-8; save it as UTF-8") from None
+
+
 def categories(paths, column):
     """The distinct names in a column of events tables, sorted by bytes as hrfshift does it; n/a is none."""
     found = set()
     for path in paths:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = [line.rstrip("\r\n").split("\t") for line in file if line.strip()]
-        if column not in rows[0]:
-            raise ValueError(f"{path}: has no column {column}, but {', '.join(rows[0])}; correct labels: column")
+        rows = events_lines(path)
+        if not rows or column not in rows[0]:
+            there = ", ".join(rows[0]) if rows else "nothing"
+            raise ValueError(f"{path}: has no column {column}, but {there}; correct labels: column")
         found |= {row[rows[0].index(column)].strip() for row in rows[1:] if len(row) == len(rows[0])}
     if wrong := sorted(name for name in found if "," in name):
         raise ValueError(

@@ -96,22 +96,34 @@ class Bucket:
 
     def listed(self, prefix):
         """(names of folders, {name: Object}) directly below a prefix that is empty or ends in a slash."""
-        folders, files, token = [], {}, {}
+        folders, files, token = [], {}, None
         while True:
-            page = self.patiently(prefix, self.page, prefix, token)
-            folders += [plain(entry["Prefix"], prefix)[:-1] for entry in page.get("CommonPrefixes", [])]
-            for entry in page.get("Contents", []):
-                files[plain(entry["Key"], prefix)] = Object(entry["Size"], entry["ETag"].strip('"'))
-            if not page.get("IsTruncated"):
+            more, objects, rest = self.patiently(prefix, self.page, prefix, token)
+            folders, files = folders + more, files | objects
+            if rest is None:
                 return [name for name in folders if usable(name)], {n: o for n, o in files.items() if usable(n)}
-            token = {"ContinuationToken": page["NextContinuationToken"]}
+            if rest == token:
+                raise Trouble(f"{self.url(prefix)}: the server's list has no end; tell those who keep the bucket")
+            token = rest
 
     def page(self, prefix, token):
-        return self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, Delimiter="/", **token)
+        """A part of the list: folders, files, and how the next part is asked for (None: there is none). What is not
+        as it must be is no list: a folder that seems empty would pass for one of which all is there."""
+        given = {"ContinuationToken": token} if token else {}
+        answer = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, Delimiter="/", **given)
+        try:
+            folders = [plain(entry["Prefix"], prefix)[:-1] for entry in answer.get("CommonPrefixes", [])]
+            files = {plain(entry["Key"], prefix): found(entry, "Size") for entry in answer.get("Contents", [])}
+            return folders, files, answer["NextContinuationToken"] if answer["IsTruncated"] else None
+        except (KeyError, ValueError) as error:
+            raise Passing(f"the server's list is not whole ({error})") from None
 
     def head(self, key):
         answer = self.patiently(key, lambda: self.client.head_object(Bucket=self.name, Key=key))
-        return Object(answer["ContentLength"], answer["ETag"].strip('"'))
+        try:
+            return found(answer, "ContentLength")
+        except (KeyError, ValueError) as error:
+            raise Trouble(f"{self.url(key)}: the server does not tell its length and ETag ({error})") from None
 
     def part_size(self, key, wanted):
         """Size of the parts that an object was uploaded in, where they are alike and the server tells; or None."""
@@ -156,7 +168,7 @@ class Bucket:
     @staticmethod
     def unfit(answer, wanted, start):
         """What is wrong with an answer before its bytes are looked at, or None."""
-        if answer["ETag"].strip('"') != wanted.etag:
+        if answer.get("ETag", "").strip('"') != wanted.etag:
             return Changed()
         if start and not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
             return Passing(f"the server sent {answer.get('ContentRange') or 'everything'} for bytes from {start} on")
@@ -166,6 +178,13 @@ class Bucket:
 
     def words(self, key):
         return Words(self, key)
+
+
+def found(answer, length):
+    """The object that an answer speaks of; `length` is the key of its size."""
+    if answer[length] < 0:
+        raise ValueError(f"{length} {answer[length]}")
+    return Object(answer[length], answer["ETag"].strip('"'))
 
 
 def encrypted(answer):

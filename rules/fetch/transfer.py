@@ -18,6 +18,7 @@ from fetch.checks import Damaged, Digest, Gzip, reread
 from operate import whole
 
 STEP = 1 << 18
+LONG = 200  # bytes of a name that its partial file repeats
 TIMES = 3  # how often an object is begun anew that keeps changing or comes damaged
 HELD = 1 << 16  # bytes that a pipe is given when everything has been checked
 
@@ -67,15 +68,23 @@ def receive(bucket, key, wanted, start, put, meter):
 # To a file
 
 
+def part_stem(path):
+    """Where the partial files of a file lie, and how their names begin; no longer than a name may be."""
+    folder, name = os.path.split(path)
+    whole = os.fsencode(name)
+    if len(whole) > LONG:
+        name = f"{os.fsdecode(whole[: LONG - 17])}-{hashlib.sha256(whole).hexdigest()[:16]}"
+    return os.path.join(folder, f".{name}.")
+
+
 def part_name(path, wanted):
     token = hashlib.sha256(f"{wanted.etag} {wanted.size}".encode()).hexdigest()[:16]
-    folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.{token}.part")
+    return f"{part_stem(path)}{token}.part"
 
 
 def drop_other_parts(path, part):
-    folder, name = os.path.split(path)
-    for other in glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.*.part")):
+    """Those of the same file alone: .a.b.TOKEN.part belongs to a.b, not to a."""
+    for other in glob.glob(f"{glob.escape(part_stem(path))}{'[0-9a-f]' * 16}.part"):
         if other != part:
             os.unlink(other)
 

@@ -9,10 +9,16 @@ NAMES = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 READY = "framewise_displacement"
 
 
+MOST = 1 << 26  # characters of a table, as in the programs; what is gzipped may inflate without end
+
+
 def fields(path):
     """Lines of fields; n/a is NaN."""
     with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8-sig") as file:
-        return [line.split() for line in file if line.strip()]
+        whole = file.read(MOST + 1)
+    if len(whole) > MOST:
+        raise ValueError(f"{path}: is larger than 64 MB, too large for a table; name another file")
+    return [line.split() for line in whole.split("\n") if line.strip()]
 
 
 def value(field):

@@ -8,6 +8,7 @@ import json
 import os
 
 import numpy as np
+import yaml
 
 from operate import summary, whole
 from report import motion, pictures
@@ -147,7 +148,7 @@ def flagged(n):
 COLUMNS = {
     "Session": lambda s, packed: tag("a", s.number, href=f"#session-{s.number}"),
     "Runs": lambda s, packed: list_of([run["run"] for run in s.runs]),
-    "Not used": lambda s, packed: list_of(s.facts["others"]) if s.facts["others"] else "",
+    "Not used": lambda s, packed: list_of(s.facts["others"]),
     "Time points": lambda s, packed: summary.number(s.rows),
     "Volumes dropped": lambda s, packed: summary.number(sum(s.count("nifti2h5.dropped_volumes"))),
     "Median tSNR": lambda s, packed: figure(median(s.tsnr)),
@@ -178,7 +179,7 @@ def array_row(info):
         tag("code", text(info["fmri"]["file"])),
         len(info["sessions"]),
         *(summary.number(n) for n in info["fmri"]["shape"]),
-        info["fmri"]["dtype"],
+        text(info["fmri"]["dtype"]),
         summary.size(summary.bytes_of(info)),
         "<br>".join(tag("span", text(words), kind="warn") for words in found),
     ]
@@ -200,9 +201,11 @@ def counts(sessions, made):
     for run in every_run(sessions, made):
         for name, n in run["counts"].items():
             total.setdefault(name, {})[run["session"], run["run"]] = n
+    words = {name: what for what, names in summary.WARNINGS.items() for name in names}
     rows = [
         [
             tag("code", text(name)),
+            words.get(name, ""),
             summary.number(sum(each)),
             summary.number(max(each)),
             sum(map(bool, each)),
@@ -210,7 +213,7 @@ def counts(sessions, made):
         ]
         for name, each in ((name, list(found.values())) for name, found in sorted(total.items()))
     ]
-    return table(["Count", "Sum over runs", "Most in a run", "Runs that have any", "Of runs"], rows)
+    return table(["Count", "Is", "Sum over runs", "Most in a run", "Runs that have any", "Of runs"], rows, (0, 1))
 
 
 OF_RUNS = ("design", "confounds", "sample-mask", "session", "run")  # settings that name a file or number for each run
@@ -279,7 +282,7 @@ def sections_of(sessions, facts, settings, made):
         "Pictures": tag("p", NOTE, kind="note") + pictures_of(sessions),
         "Arrays": arrays(made),
         "Counts": counts(sessions, made),
-        "Settings": tag("pre", text("\n".join(f"{key}: {json.dumps(value)}" for key, value in settings.items()))),
+        "Settings": tag("pre", text(yaml.safe_dump(settings, sort_keys=False, default_flow_style=None, width=100))),
         "Provenance": provenance(sessions, made),
         "Definitions": definitions(sessions),
     }
@@ -300,7 +303,7 @@ def page(subject, sessions, facts, settings, made):
         for name, body in sections_of(sessions, facts, settings, made).items()
     }
     title = f"Subject {text(subject)}"
-    about = f"The runs of {text(settings['root'])}, read as {text(settings['preset'])}. Made by boldmill."
+    about = f"The runs below {text(settings['root'])}, preset {text(settings['layout']['preset'])}. Made by boldmill."
     whole = tag("header", tag("h1", title) + tag("p", about))
     whole += tag("nav", "".join(tag("a", name, href=f"#{key}") for name, (key, _) in parts.items()))
     whole += "".join(tag("section", tag("h2", name) + body, id=key) for name, (key, body) in parts.items())

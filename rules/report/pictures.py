@@ -20,7 +20,7 @@ ANCHORS = {
     "grey": ["000000", "ececec"],
 }
 SHADES = {"viridis": 48, "grey": 48}
-WHITE = np.array([[255, 255, 255]], np.uint8)
+WHITE = np.array([[255, 255, 255]], np.uint8)  # stands in the palette for nothing, which is transparent
 
 
 class Quality:
@@ -78,7 +78,7 @@ def directions(matrix):
 
 
 def palette(name):
-    """Colours of the shades, white in front for what has no value."""
+    """Colours of the shades; in front, what has no value."""
     anchors = np.array([[int(c[i : i + 2], 16) for i in (0, 2, 4)] for c in ANCHORS[name]], float)
     places = np.linspace(0, len(anchors) - 1, SHADES[name])
     mixed = np.stack([np.interp(places, np.arange(len(anchors)), anchors[:, k]) for k in range(3)], 1)
@@ -101,7 +101,8 @@ def png(pixels, colours):
     rows = np.hstack([np.zeros((height, 1), np.uint8), pixels]).tobytes()
     data = b"\x89PNG\r\n\x1a\n"
     data += chunk(b"IHDR", width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes((8, 3, 0, 0, 0)))
-    data += chunk(b"PLTE", colours.tobytes()) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+    data += chunk(b"PLTE", colours.tobytes()) + chunk(b"tRNS", b"\0")
+    data += chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
     return "data:image/png;base64," + base64.b64encode(data).decode(), width, height
 
 

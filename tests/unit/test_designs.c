@@ -1,5 +1,6 @@
 #include "files.h"
 #include "io/designs.h"
+#include "io/text.h"
 #include "unit.h"
 
 static void designs(void)
@@ -227,6 +228,29 @@ static void public_events(void)
     bm_categories_clear(&cats);
 }
 
+static void names_that_are_text(void)
+{
+    static const char *const good[] = {"",
+                                       "face",
+                                       "\xc2\x80",
+                                       "\xdf\xbf",
+                                       "\xe0\xa0\x80",
+                                       "\xed\x9f\xbf",
+                                       "\xee\x80\x80",
+                                       "\xef\xbf\xbfx",
+                                       "\xf0\x90\x80\x80",
+                                       "\xf4\x8f\xbf\xbf"};
+    static const char *const bad[] = {
+        "r\xeave",          "\x80",         "\xc0\x80",    "\xc1\xbf",         "\xc2",
+        "\xe0\x9f\xbf",     "\xed\xa0\x80", "\xef\xbf",    "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
+        "\xf8\x88\x80\x80", "\xff",         "\xe2\x28\xa1"};
+
+    for (size_t i = 0; i < COUNT(good); i++)
+        CHECK_ROW(bm_span_is_utf8((struct bm_span){good[i], strlen(good[i])}), i);
+    for (size_t i = 0; i < COUNT(bad); i++)
+        CHECK_ROW(!bm_span_is_utf8((struct bm_span){bad[i], strlen(bad[i])}), i);
+}
+
 int main(void)
 {
     static const struct unit_test all[] = {
@@ -240,6 +264,7 @@ int main(void)
         UNIT(too_many),
         UNIT(events_that_are_refused),
         UNIT(public_events),
+        UNIT(names_that_are_text),
     };
 
     return unit_main(all, COUNT(all));
