@@ -118,7 +118,6 @@ PARTS = (
     "config",
     "envs",
     "make",
-    "make",
     "rules",
     "lib",
     "bin-src",
