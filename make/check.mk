@@ -6,10 +6,9 @@ $(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(STATIC)
 	$(if $(Q),@echo '  LD   $@')
 	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAP_EXIT) -pie -o $@ $^ $(ALL_LIBS)
 
-# The test of failing allocations brings allocators of its own.
-$(OUT)/tests/unit/test_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
-$(OUT)/tests/unit/test_failing: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc \
-                                           -Wl,--wrap=pthread_create
+# Tests of failing allocations bring allocators of their own (tests/unit/failing.h).
+$(OUT)/tests/unit/test_memory $(OUT)/tests/unit/test_failing: \
+    LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=pthread_create
 # Those of failing system calls and of HDF5's failures stand in between, too: what WRAP names in their sources.
 WRAPPED_IN = $(shell sed -nE 's/^WRAP(_CLOSE|_TRANSFER)?\(([A-Za-z0-9_]+, )?([A-Za-z0-9_]+)[,)].*/-Wl,--wrap=\3/p' $(1))
 $(OUT)/tests/unit/test_hdf5: LDFLAGS += $(call WRAPPED_IN,tests/unit/test_hdf5.c)

@@ -38,7 +38,10 @@ def cases(run, tmp_path_factory):
 def call(case, out, **how):
     program = sys.executable if case.command[0] == "python" else str(BIN / case.command[0])
     command = [program, *(word.replace("{out}", str(out)) for word in case.command[1:])]
-    env = os.environ | case.env | how.pop("env", {})
+    env = {key: value.replace("{out}", str(out)) for key, value in case.env.items()}
+    env = os.environ | env | how.pop("env", {})
+    for name in case.folders:
+        (out / name).mkdir()
     return subprocess.run(command, capture_output=True, text=True, timeout=120 * PATIENCE, env=env, **how)
 
 

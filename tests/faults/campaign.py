@@ -56,7 +56,7 @@ ERRORS = {
 }
 KILLS = ("write", "fsync", "rename", "finish")
 MUST_FAIL = ("write", "fsync", "rename", "finish", "truncate", "mkdir")
-CORE = ROOT / "build/release/_core.so"  # of the Python package
+CORE = Path(os.environ.get("BOLDMILL_CORE", ROOT / "build/release/_core.so"))  # of the Python package
 os.environ["BOLDMILL_CORE"] = str(CORE)
 PASSING = ("EINTR", "short")  # the call is to be made again
 FAST = (

@@ -73,8 +73,8 @@ class Server:
 
 
 def wait_for_faults():
-    """For programs in Python, once what they need is loaded."""
-    if "FAULT_LATER" in os.environ:
+    """For programs in Python, once what they need is loaded. Without the shim there is nothing to wait for."""
+    if "FAULT_LATER" in os.environ and "shim" in os.environ.get("LD_PRELOAD", ""):
         import ctypes
 
         sys.stderr.flush()

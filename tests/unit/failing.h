@@ -1,4 +1,4 @@
-/* Lets allocations and starts of threads fail on purpose. The linker leads them here (rules/check.mk), so a program
+/* Lets allocations and starts of threads fail on purpose. The linker leads them here (make/check.mk), so a program
  * that includes this needs its flags.
  */
 #ifndef BM_UNIT_FAILING_H

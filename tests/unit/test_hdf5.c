@@ -1,6 +1,6 @@
 /* Each call of the HDF5 library that a writer or a reader makes fails once, in a call of its own, and then all from
  * there on. The call must say so and leave no file behind, or have done what it does without a failure. The linker
- * leads the library's calls here: rules/check.mk.
+ * leads the library's calls here: make/check.mk.
  */
 #include "files.h"
 #include "io/hdf5.h"

@@ -2,9 +2,8 @@
  * no file behind and (under the address sanitizer) lose nothing. The linker leads allocations here: make/check.mk.
  */
 #include "calls.h"
+#include "failing.h"
 #include "io/jsonmem.h"
-
-#include <stdatomic.h>
 
 /* HDF5 1.10 does not free all of its own memory after a file could not be finished, nor jansson 2.14 all of a value
  * that it could not finish. */
@@ -12,53 +11,6 @@ const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:libhdf5\nleak:libjansson";
-}
-
-static atomic_long calls; /* since the last count_from() */
-static long fails_at;     /* the how-manieth fails; 0: none */
-static bool lasts;
-
-static bool fails(void)
-{
-    const long n = atomic_fetch_add(&calls, 1) + 1;
-
-    return fails_at && (lasts ? n >= fails_at : n == fails_at);
-}
-
-static void fail_from(long at, bool on)
-{
-    fails_at = at;
-    lasts = on;
-    atomic_store(&calls, 0);
-}
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t n);
-void *__real_aligned_alloc(size_t alignment, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t n);
-void *__wrap_aligned_alloc(size_t alignment, size_t n);
-
-void *__wrap_malloc(size_t n)
-{
-    return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t n)
-{
-    return fails() ? NULL : __real_realloc(old, n);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t n)
-{
-    return fails() ? NULL : __real_aligned_alloc(alignment, n);
 }
 
 /* ---- tests ---- */
@@ -72,11 +24,11 @@ static void each_fails(const struct call *call)
     for (int on = 0; on < 1 + (call->run != describe); on++) {
         for (long at = 1;; at++) {
             struct bm_error err = {0};
-            fail_from(at, on);
+            fail_from(&allocations, at, on);
             (void)bm_json_lost();
             const int status = call->run(&err);
-            made = atomic_load(&calls);
-            fail_from(0, false);
+            made = atomic_load(&allocations.made);
+            fail_from(&allocations, 0, false);
             if (made < at) {
                 if (status)
                     unit_fail("%s: without a failure: %s", call->name, err.text);

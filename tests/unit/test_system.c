@@ -1,6 +1,6 @@
 /* Each system call of a call fails once, in a call of its own, and then all from there on; or is to be made again
  * (EINTR), or does a part of its work. The call must say so and leave no file behind, or end as it does without a
- * failure, with the same files. The linker leads system calls here: rules/check.mk.
+ * failure, with the same files. The linker leads system calls here: make/check.mk.
  */
 #include "calls.h"
 #include "io/commit.h"
