@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include "core/parse.h"
+#include "io/bundle.h"
 #include "io/bytes.h"
 #include "io/commit.h"
 #include "io/jsonmem.h"
@@ -122,7 +123,7 @@ static int set_output(struct job *job, struct bm_error *err)
     if (n < 5 || strcmp(job->output + n - 4, ".npy") != 0 || job->output[n - 5] == '/')
         return bm_fail(err, BM_EUSAGE, "%s: the output's name must end in .npy; change it", job->output);
     job->stem = n - 4;
-    return 0;
+    return bm_bundle_name(job->output, err);
 }
 
 static int add_file(struct job *job, struct bm_error *err)

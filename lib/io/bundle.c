@@ -2,6 +2,7 @@
 
 #include "io/runjson.h"
 #include "io/sealed.h"
+#include "io/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,17 @@ static const char *base_name(const char *path)
     const char *slash = strrchr(path, '/');
 
     return slash ? slash + 1 : path;
+}
+
+int bm_bundle_name(const char *path, struct bm_error *err)
+{
+    const char *name = base_name(path);
+
+    if (bm_span_is_utf8((struct bm_span){name, strlen(name)}))
+        return 0;
+    return bm_fail(err, BM_EUSAGE,
+                   "%s: this name is not UTF-8, and the description, which is, could not hold it; choose another one",
+                   path);
 }
 
 json_t *bm_bundle_entry(const char *path, json_t *dtype, json_t *shape, uint32_t crc)
