@@ -141,16 +141,15 @@ void info_labels(const json_t *info, bool named)
 /* A copy without control characters, or NULL where there are none. */
 static char *cleaned(const char *s)
 {
-    char *copy = NULL;
+    char *copy = strdup(s);
 
-    for (size_t i = 0; s[i]; i++) {
-        if ((unsigned char)s[i] >= 0x20 && s[i] != 0x7f)
-            continue;
-        if (!copy && !(copy = strdup(s)))
-            return NULL;
-        copy[i] = '?';
-    }
-    return copy;
+    if (!copy)
+        return NULL;
+    bm_printable(copy);
+    if (strcmp(copy, s) != 0)
+        return copy;
+    free(copy);
+    return NULL;
 }
 
 static void clean_object(json_t *object)

@@ -43,12 +43,14 @@ static bool progress_on_line;
 
 BM_PRINTF(3, 0) static void say(const struct cli *cli, const char *kind, const char *fmt, va_list ap)
 {
+    char text[1000];
+
     if (progress_on_line)
         (void)fputs("\r\033[K", stderr);
     progress_on_line = false;
-    (void)fprintf(stderr, "%s: %s", cli->program->name, kind);
-    (void)vfprintf(stderr, fmt, ap);
-    (void)fputc('\n', stderr);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    bm_printable(text);
+    (void)fprintf(stderr, "%s: %s%s\n", cli->program->name, kind, text);
 }
 
 void cli_warn(const struct cli *cli, const char *fmt, ...)

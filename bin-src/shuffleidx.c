@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include "core/parse.h"
+#include "io/bundle.h"
 #include "io/bytes.h"
 #include "io/commit.h"
 #include "io/jsonmem.h"
@@ -122,7 +123,7 @@ static int set_output(struct job *job, struct bm_error *err)
     if (n < 5 || strcmp(job->output + n - 4, ".npy") != 0 || job->output[n - 5] == '/')
         return bm_fail(err, BM_EUSAGE, "%s: the output's name must end in .npy; change it", job->output);
     job->stem = n - 4;
-    return 0;
+    return bm_bundle_name(job->output, err);
 }
 
 static int add_file(struct job *job, struct bm_error *err)
@@ -237,19 +238,6 @@ static json_t *describe(const struct job *job)
     return root;
 }
 
-/* A NAME.json beside it that is not ours to replace: OUTPUT NAME.npy would overwrite what describes the arrays. */
-static int refuse_foreign(const char *path, struct bm_error *err)
-{
-    struct stat st;
-    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
-        return 0;
-    json_t *old = json_load_file(path, 0, NULL);
-    const char *kind = json_string_value(json_object_get(old, "boldmill"));
-    bool ours = kind && strcmp(kind, "shuffle") == 0;
-    json_decref(old);
-    return ours ? 0 : bm_fail(err, BM_EUSAGE, "%s: exists and is not ours to replace; choose another OUTPUT", path);
-}
-
 static int write_text(const char *path, const char *text, struct bm_error *err)
 {
     struct bm_commit *c = bm_commit_open(path, err);
@@ -284,7 +272,7 @@ static int write_all(struct job *job, struct bm_error *err)
     char *path = bm_format(err, "%.*s.json", (int)job->stem, job->output);
     int status = path ? refuse_input(job, path, err) : -1;
     if (status == 0)
-        status = refuse_foreign(path, err);
+        status = bm_bundle_replaces(path, "shuffle", err);
     for (size_t p = 0; status == 0 && p < job->rule.parts; p++)
         status = write_part(job, p, err);
     if (status == 0)

@@ -204,6 +204,24 @@ def test_control_characters_in_a_name_stay_off_the_terminal(run, tmp_path):
     assert "\x1b" not in done.err and len(done.err.splitlines()) == 1
 
 
+def test_control_characters_in_a_note_or_a_file_stay_off_the_terminal(run, tmp_path):
+    """Those beyond ASCII too: U+009B begins a command as ESC [ does."""
+    odd = "a\x1b[31m\n\u009b31mb"
+    write_nifti(tmp_path / f"{odd}.nii.gz", bold())
+    (tmp_path / "rest.tsv").write_text("0\n" * 24)
+    (tmp_path / "task.tsv").write_text("0\n1\n" * 12)
+    write_nifti(tmp_path / "task.nii.gz", bold())
+    designs = [f"--design={tmp_path / name}" for name in ("rest.tsv", "task.tsv")]
+    scans = [tmp_path / f"{odd}.nii.gz", tmp_path / "task.nii.gz"]
+    done = run("nifti2h5", "--skip-rest", *designs, *scans, tmp_path / "out.h5")
+    assert "left out as a rest run" in done.err and len(done.err.splitlines()) == 1
+    made = make_run(bold(volumes=ROWS).reshape(-1, ROWS).T[:, 60:80].copy())
+    made.head["label"], made.head["categories"] = odd, [odd]
+    made.head["steps"] = [{"program": odd, "version": odd, "settings": {odd: odd}, "inputs": []}]
+    done.err += run("boldinfo", "-", stdin=write_stream([made])).text
+    assert "made by" in done.err and not {"\x1b", "\u009b"} & set(done.err)
+
+
 @pytest.mark.parametrize("name", [p for p in PROGRAMS if p not in ("boldinfo", "synthnsd")])
 @pytest.mark.parametrize("what", ["nodir", "folder"])
 def test_target_that_cannot_be(run, inputs, tmp_path, name, what):

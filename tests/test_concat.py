@@ -236,6 +236,15 @@ def test_damage_in_a_later_part_leaves_the_old_arrays(run, parts, tmp_path):
     assert {p.name: p.read_bytes() for p in tmp_path.glob("roi.*")} == before
 
 
+@pytest.mark.parametrize("text", ['{"RepetitionTime": 1.5}', '{"boldmill": "quality"}', "", "[1, 2]"])
+def test_a_json_that_is_not_ours_stays(run, parts, tmp_path, text):
+    """Who writes arrays NAME.npy has not named NAME.json: it may be the sidecar of a scan."""
+    _, paths = parts
+    (tmp_path / "sub-01_bold.json").write_text(text)
+    run.fails("concat", *paths, tmp_path / "sub-01_bold.npy", status=2, says=["sub-01_bold.json", "not ours"])
+    assert (tmp_path / "sub-01_bold.json").read_text() == text and not (tmp_path / "sub-01_bold.npy").exists()
+
+
 def test_h5py_reads_runs_of_different_lengths_as_one_matrix(run, parts, tmp_path):
     made, paths = parts
     run("concat", *paths, tmp_path / "all.h5")

@@ -451,6 +451,16 @@ def test_odd_names_of_files(run, tmp_path, name):
     assert {path.name for path in tmp_path.rglob("*")} == made
 
 
+@pytest.mark.parametrize(("name", "end"), [("concat", ".fmri.npy"), ("boldqc", ".json"), ("shuffleidx", ".npy")])
+def test_names_that_a_description_cannot_hold(run, tmp_path, name, end):
+    """Arrays whose description named another file could be read by nobody. Other files may be called so."""
+    packed, output = (os.fsdecode(os.fsencode(tmp_path) + b"/r\xeave" + each.encode()) for each in (".h5", end))
+    run("nifti2h5", write_nifti(tmp_path / "run.nii.gz", bold()), packed)
+    done = run.any(name, "100" if name == "shuffleidx" else packed, output)
+    assert done.status == 2 and "not UTF-8" in done.err
+    assert {path.name for path in tmp_path.iterdir()} == {"run.nii.gz", os.path.basename(packed)}
+
+
 # How the programs were built
 
 

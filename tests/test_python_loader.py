@@ -178,6 +178,12 @@ def test_a_state_of_another_loader(points, change):
         loader.load_state_dict(loader.state_dict() | change)
 
 
+@pytest.mark.parametrize("state", [None, [], "state", {}, {"version": 1}, {"version": 1, "epoch": 0}])
+def test_what_is_no_state(points, state):
+    with pytest.raises(boldmill.DataError, match="none of state_dict"):
+        boldmill.Loader(points, 50).load_state_dict(state)
+
+
 # Memory ------------------------------------------------------------------------------------------------------------
 
 

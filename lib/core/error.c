@@ -8,11 +8,14 @@
 #undef bm_fail /* the analyzer's, see error.h */
 #undef bm_fail_errno
 
-/* File names may hold anything; a message stays one printable line. */
-static void make_printable(char *s)
+void bm_printable(char *s)
 {
     for (; *s; s++) {
-        if ((unsigned char)*s < 0x20 || (unsigned char)*s == 0x7f)
+        const unsigned char here = (unsigned char)s[0], next = (unsigned char)s[1];
+
+        if (here == 0xc2 && next >= 0x80 && next < 0xa0)
+            s[0] = s[1] = '?';
+        else if (here < 0x20 || here == 0x7f)
             *s = '?';
     }
 }
@@ -27,7 +30,7 @@ int bm_fail(struct bm_error *err, enum bm_code code, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
-    make_printable(err->text);
+    bm_printable(err->text);
     return -1;
 }
 

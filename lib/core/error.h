@@ -37,6 +37,10 @@ struct bm_error {
     char text[1000]; /* one line, always terminated; control characters are replaced by '?' */
 };
 
+/* Files and their names may hold anything; what is printed stays one line, without commands to a terminal: control
+ * characters, also those beyond ASCII (U+0080 to U+009F), become '?'. */
+void bm_printable(char *s);
+
 /* Sets `err` to (code, text) unless it is set already. Always returns -1. */
 int bm_fail(struct bm_error *err, enum bm_code code, const char *fmt, ...) BM_PRINTF(3, 4);
 

@@ -273,7 +273,8 @@ struct bm_sink *bm_arrays_sink(const char *path, enum bm_dtype dtype, struct bm_
     w->dtype = dtype;
     w->runs = json_array();
     w->sessions = json_array();
-    if (make_names(w, path, err) == 0)
+    if (bm_bundle_name(path, err) == 0 && make_names(w, path, err) == 0 &&
+        bm_bundle_replaces(w->json_path, "arrays", err) == 0)
         w->fmri = bm_commit_open(path, err);
     if (w->fmri && bm_commit_direct(w->fmri))
         (void)bm_fail(err, BM_EUSAGE, "%s: arrays must be regular files", path);

@@ -9,6 +9,11 @@
 #include <jansson.h>
 #include <stdint.h>
 
+/* Whether an array may have this name: the description is UTF-8 and must hold it as it is. */
+int bm_bundle_name(const char *path, struct bm_error *err) BM_MUST_USE;
+/* -1 where a file of this name is there that is no description of this kind: it is not ours to replace. A user who
+ * names NAME.npy has not named NAME.json, which may be the sidecar of a scan. */
+int bm_bundle_replaces(const char *path, const char *kind, struct bm_error *err) BM_MUST_USE;
 /* The entry for an array file: {"file", "dtype", "shape", "crc32"}. Takes the references; the name loses its folder.
  * NULL on failure. */
 json_t *bm_bundle_entry(const char *path, json_t *dtype, json_t *shape, uint32_t crc);

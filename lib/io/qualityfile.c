@@ -44,6 +44,8 @@ struct bm_qualityfile *bm_qualityfile_open(const char *path, struct bm_error *er
         (void)bm_fail(err, BM_EUSAGE, "%s: does not end in .json; call the output NAME.json", path);
         return NULL;
     }
+    if (bm_bundle_name(path, err))
+        return NULL;
     f = bm_calloc(1, sizeof *f, "quality", err);
     if (!f)
         return NULL;

@@ -119,6 +119,8 @@ class Loader:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The next iteration goes on where the one that gave the state was. DataError where the settings differ."""
+        if not isinstance(state, dict) or not {"epoch", "batches"} <= state.keys():
+            raise DataError("state: is none of state_dict(); begin the epoch anew")
         if state.get("version") != STATE:
             raise DataError(f"state: is of version {state.get('version')}, not {STATE}; begin the epoch anew")
         for name, value in self._settings().items():
