@@ -64,7 +64,7 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o)
 STATIC   := $(OUT)/libboldmill.a
 SHARED   := $(OUT)/libboldmill.so.0
 # What programs share on the command-line side, or need besides their own file.
-CLI_OBJ  := $(patsubst %,$(OUT)/bin-src/%.o,cli clean masks reader scans spool boldinfo_print boldinfo_tables boldinfo_text)
+CLI_OBJ  := $(patsubst %,$(OUT)/bin-src/%.o,cli clean masks reader scans spool typos boldinfo_print boldinfo_tables boldinfo_text)
 
 .DEFAULT_GOAL := all
 .PHONY: all lib static shared

@@ -1,4 +1,5 @@
 #include "cli.h"
+#include "typos.h"
 
 #include "core/mem.h"
 #include "core/parse.h"
@@ -344,6 +345,18 @@ static void set_option(const struct cli *cli, const struct cli_option *o, const 
     }
 }
 
+__attribute__((noreturn)) static void unknown_option(const struct cli *cli, const char *arg)
+{
+    size_t n = arg[1] == '-' ? strcspn(arg + 2, "=") : 0;
+    const struct cli_option *o = cli_like(cli->program->options, arg + 2, n);
+
+    if (!o)
+        o = cli_like(common, arg + 2, n);
+    if (!o)
+        cli_usage(cli, "unknown option '%s'", arg);
+    cli_usage(cli, "unknown option '%s'; did you mean --%s?", arg, o->name);
+}
+
 /* Handles argv[i], which begins with "-". Returns the index of the last argument that it used. */
 static int parse_option(const struct cli *cli, int argc, char **argv, int i)
 {
@@ -360,7 +373,7 @@ static int parse_option(const struct cli *cli, int argc, char **argv, int i)
         value = arg[2] ? arg + 2 : NULL;
     }
     if (!o)
-        cli_usage(cli, "unknown option '%s'", arg);
+        unknown_option(cli, arg);
     if (o->type == CLI_FLAG) {
         if (value)
             cli_usage(cli, "--%s takes no value", o->name);

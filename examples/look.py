@@ -42,6 +42,8 @@ def read_out(fmri, meta, truth):
 
 
 def main():
+    if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
     name = sys.argv[1]
     fmri = np.load(f"{name}.fmri.npy", mmap_mode="r")
     meta = np.load(f"{name}.meta.npy")

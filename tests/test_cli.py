@@ -438,3 +438,52 @@ def test_quiet_and_progress(run, inputs, tmp_path):
     assert "\r" not in plain.err
     assert re.search(r"\rdetrend: |\r\x1b\[Kdetrend: ", shown.err)
     assert quiet.out == plain.out == shown.out == b""
+
+
+def letters_between(one, other):
+    """Letters to change, add or take away (Levenshtein), by recursion."""
+    if not one or not other:
+        return len(one) + len(other)
+    if one[0] == other[0]:
+        return letters_between(one[1:], other[1:])
+    return 1 + min(
+        letters_between(one[1:], other), letters_between(one, other[1:]), letters_between(one[1:], other[1:])
+    )
+
+
+def test_an_option_that_does_not_exist_is_told_with_the_one_that_was_meant(run):
+    options = ["order", "keep-mean", "nonfinite", "dtype", "store", "threads", "progress", "quiet", "help", "version"]
+    words = [
+        "odrer",
+        "ord",
+        "or",
+        "dtpe",
+        "dtyp=float32",
+        "dtp",
+        "thr",
+        "hlep",
+        "qiet",
+        "kep-maen",
+        "xyzzy",
+        "help-mark",
+    ]
+    words += [
+        "noninfinite",
+        "stare",
+        "stroe",
+        "versions",
+        "orderly",
+        "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuv",
+    ]
+    for word in words:
+        name = word.partition("=")[0]
+        near = 2 if len(name) > 3 else 1
+        meant = [
+            o
+            for o in options
+            if len(name) > 2 and (o.startswith(name) or (len(name) < 20 and letters_between(name, o) <= near))
+        ]
+        said = run.any("detrend", f"--{word}", "a.h5", "b.h5")
+        advice = f"; did you mean --{meant[0]}?" if meant else ""
+        assert said.status == 2 and said.err.splitlines()[0] == f"detrend: unknown option '--{word}'{advice}"
+    assert run.any("detrend", "-x", "a.h5", "b.h5").err.splitlines()[0] == "detrend: unknown option '-x'"

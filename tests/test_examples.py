@@ -58,4 +58,11 @@ def test_lightning_module(arrays):
 def test_examples_without_arrays(tmp_path):
     command = [sys.executable, str(ROOT / "examples/numpy_use.py"), str(tmp_path / "none")]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 1 and "is not there; make the arrays" in done.stderr
+    assert done.returncode == 1 and "is not there; correct the name, or make the arrays" in done.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["a", "b", "c"]])
+def test_a_first_look_says_how_it_is_called(words):
+    command = [sys.executable, str(ROOT / "examples/look.py"), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "python examples/look.py cache/subj01/general" in done.stderr

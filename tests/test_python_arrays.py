@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from boldmill.copies import copy_arrays
 from boldmill.files import whole
+from conftest import ROOT
 from oracle import sealed
 from samples import RUNS, load, make_arrays, replace_values
 
@@ -123,6 +125,22 @@ def change(path, **keys):
         info = json.load(f)
     with open(path, "wb") as f:
         f.write(sealed(info | keys))
+
+
+def test_a_name_that_leads_to_no_arrays_is_told_with_what_to_do(stem, tmp_path):
+    with pytest.raises(boldmill.MissingError, match=r"gone.json: is not there; .*`snakemake -j8 \S*/gone.fmri.npy`"):
+        boldmill.Arrays(tmp_path / "gone")
+    with pytest.raises(
+        boldmill.MissingError, match=r": is a folder; give the name of arrays in it, such as \S+/general$"
+    ):
+        boldmill.Arrays(tmp_path)
+
+
+def test_the_version():
+    stated = re.search(r"^VERSION := (.*)$", (ROOT / "Makefile").read_text(), re.M)[1]
+    assert boldmill.__version__ == stated
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = boldmill.nonsense
 
 
 def test_files_that_are_not_there(stem, tmp_path):

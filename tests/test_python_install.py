@@ -11,6 +11,7 @@ from samples import make_arrays
 CHECK = """
 import sys, boldmill, boldmill.installed, numpy as np
 assert not boldmill.__file__.startswith(sys.argv[2]), boldmill.__file__
+assert boldmill.__version__.count(".") == 2, boldmill.__version__
 points = boldmill.TimePoints(sys.argv[1], output="numpy")
 whole = np.concatenate(list(boldmill.Loader(points, 16)))
 assert np.array_equal(whole, points.arrays.fmri)

@@ -6,13 +6,14 @@ import pty
 import re
 import shutil
 import subprocess
+import sys
 
 import h5py
 import makebids
 import numpy as np
 import pytest
 from conftest import BIN, ROOT, bold, write_nifti
-from flow import Flow
+from flow import ENV, Flow
 
 PAGE = ROOT / "docs/troubleshooting.md"
 GENERAL = "cache/subj01/general.fmri.npy"
@@ -98,6 +99,26 @@ def long_design(place):
 
 def misspelt_key(place):
     return place.fails(clena={"order": 2})
+
+
+def no_rule(place):
+    return place.fails("V1.fmri.npy")
+
+
+def target_behind_config(place):
+    config = [f"bin={BIN}", GENERAL]
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-n", "--config", *config]
+    done = subprocess.run(command, cwd=place.folder, capture_output=True, text=True, check=False, env=ENV)
+    return done.stdout + done.stderr
+
+
+def label_with_key(place):
+    root = makebids.raw(place.folder / "ds")
+    return place.fails("all", root=str(root), layout={"preset": "bids"}, subjects="sub-01")
+
+
+def bids_as_nsd(place):
+    return place.fails("all", root=str(makebids.raw(place.folder / "ds")))
 
 
 def held_lock(place):
@@ -241,9 +262,13 @@ def dead_job(place):
 PROVOKED = {
     "the programs are not there": no_programs,
     "there is no such key": misspelt_key,
+    "No rule to produce": no_rule,
+    "Unparsable value": target_behind_config,
     "Directory cannot be locked": held_lock,
     "unknown option": wrong_option,
     "no run of subject": wrong_root,
+    "letters and digits alone": label_with_key,
+    "it looks like BIDS": bids_as_nsd,
     "no volume nsdgenerall": unknown_roi,
     "this design is missing": no_design,
     "{space} is MNI": two_entities,

@@ -39,3 +39,11 @@ __all__ = [
     "collate",
     "make_arrays",
 ]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from . import installed
+
+        return installed.version()
+    raise AttributeError(f"module 'boldmill' has no attribute {name!r}")

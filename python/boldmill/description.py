@@ -34,9 +34,14 @@ def read(path: str) -> dict[str, Any]:
         text = Path(path).read_bytes()
         info = json.loads(text)
     except FileNotFoundError:
+        name = path.removesuffix(".json")
+        if Path(name).is_dir():
+            raise MissingError(
+                f"{name}: is a folder; give the name of arrays in it, such as {name}/general"
+            ) from None
         raise MissingError(
-            f"{path}: is not there; make the arrays, for example with `snakemake -j8 SUBJECT/ROI.fmri.npy`, or "
-            "correct the name"
+            f"{path}: is not there; correct the name, or make the arrays: boldmill.make_arrays, or "
+            f"`snakemake -j8 {name}.fmri.npy` in boldmill's folder"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read ({error}); make the arrays anew") from None

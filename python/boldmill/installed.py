@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from importlib import metadata
 from pathlib import Path
 
 from .errors import MissingError
@@ -21,3 +23,10 @@ def workflow() -> Path:
             "pkg-config and make, then run `pip install .` again (in a source tree: `make`)"
         )
     return folder
+
+
+def version() -> str:
+    """Of this package: the source tree's, or that of what is installed."""
+    makefile = HERE.parent.parent / "Makefile"
+    found = makefile.exists() and re.search(r"^VERSION := (\S+)$", makefile.read_text(), re.M)
+    return found[1] if found else metadata.version("boldmill")
