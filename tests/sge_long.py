@@ -107,7 +107,7 @@ def test_cancelled_and_interrupted_workflows_leave_nothing_and_go_on(cluster, de
 def test_killed_jobs_are_tried_again_with_more(cluster, demo, local, tmp_path):
     """Session 1 needs more memory than it asked for, session 2 more time, session 3 is deleted by its owner,
     session 4 is sent back to the queue by Grid Engine itself."""
-    eater = f"{sys.executable} -c 'import time; eaten = bytearray(b\"x\") * 900_000_000; time.sleep(8)'"
+    eater = f"{sys.executable} -c 'import time; eaten = bytearray(b\"x\") * 1_300_000_000; time.sleep(8)'"
     programs = misbehaving(
         tmp_path, {1: f"{eater} & {eater} & wait", 2: "once sleep 150", 3: "once sleep 150", 4: "once sleep 150"}
     )
@@ -119,9 +119,9 @@ def test_killed_jobs_are_tried_again_with_more(cluster, demo, local, tmp_path):
     assert done.status == 0, done.text
     assert results(flow) == results(local) and flow.temporaries() == []
     assert flow.attempts() == {
-        **{f"session_{k:02d}.h5": [(False, 1024, 60), (True, 2048, 120)] for k in (1, 2, 3)},
-        "session_04.h5": [(True, 1024, 60)],
-        "general.fmri.npy": [(True, 1280, 600)],
+        **{f"session_{k:02d}.h5": [(False, 2048, 60), (True, 4096, 120)] for k in (1, 2, 3)},
+        "session_04.h5": [(True, 2048, 60)],
+        "general.fmri.npy": [(True, 2560, 600)],
     }
 
 
@@ -166,6 +166,8 @@ def test_a_qmaster_that_is_away(cluster, tmp_path):
     cluster.end("sge_qmaster")
     assert cluster.says("qstat") is None and asked(cluster, job, tmp_path) == "running"
     cluster.until((tmp_path / f"logs/jobs/{job}.exit").exists, "the job does not go on", 60)
+    assert asked(cluster, job, tmp_path) == "success"
+    (tmp_path / f"logs/jobs/{job}.exit").unlink()
     assert asked(cluster, job, tmp_path) == "running"
     cluster.master()
     cluster.until(lambda: asked(cluster, job, tmp_path) == "success", "the job does not end", 60)
