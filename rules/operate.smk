@@ -63,7 +63,8 @@ def failed():
     """What went wrong, once more and in short, and how far it came."""
     done, jobs = watched["progress"], watched["jobs"]
     left = [job for key, job in jobs.items() if done.jobs[key].ended is None]
-    shown(progress.failures(done.failed, costs.too_much(workflow.dag, left, config["cache"])))
+    full = costs.too_much(workflow.dag, left, config["cache"])
+    shown(values.first(list(progress.failures(done.failed, full))))
     shown([done.so_far() + "; the same call goes on from here"])
 
 

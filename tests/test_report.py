@@ -172,6 +172,23 @@ def test_summary(made, run):
     assert "boldmill:   6 volumes dropped at the end of runs (in 6 runs)" in made.first.text
 
 
+def test_one_is_not_many():
+    one = {
+        "file": "a.h5",
+        "kind": "series",
+        "sessions": [1],
+        "runs": 1,
+        "volumes": 5,
+        "rows": 5,
+        "voxels": 7,
+        "bytes": 9,
+    }
+    one["warnings"] = [{"what": "volumes censored", "number": 1200, "runs": 1}]
+    first, second, _ = summary.lines({"files": [one], "left_out": [], "bytes": 9, "seconds": 1})
+    assert first.startswith("a.h5: 1 session, 1 run, 5 volumes") and second == "  1,200 volumes censored (in 1 run)"
+    assert summary.many(0, "run") == "0 runs" and summary.many(1200, "run") == "1,200 runs"
+
+
 def summary_of(text):
     found = re.search(
         r"session_\*\.h5: (?P<sessions>2 sessions), (?P<runs>6 runs), 1,356 volumes, 1,350 rows x", text

@@ -9,7 +9,7 @@ import os
 import subprocess
 
 from operate.progress import duration
-from operate.summary import number, size
+from operate.summary import many, number, size
 
 # Core seconds for each GB of input as it lies on the disk (1e9 bytes): bench/costs.py.
 PACK_GZ = 7.8  # of gzipped runs: inflating, packing, deflating
@@ -142,7 +142,8 @@ def table(costs, facts):
     """The costs of one subject as text."""
     sessions = len(facts["sessions"])
     yield (
-        f"subject {facts['subject']}: {sessions} sessions, {costs['runs']} runs, {number(costs['rows'])} time points,"
+        f"subject {facts['subject']}: {many(sessions, 'session')}, {many(costs['runs'], 'run')},"
+        f" {number(costs['rows'])} time points,"
         f" {size(costs['read'])} to read"
     )
     if costs["sessions"]:

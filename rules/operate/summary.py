@@ -49,6 +49,11 @@ def number(n):
     return f"{n:,}"
 
 
+def many(n, what):
+    """1 run, 2 runs"""
+    return f"{number(n)} {what}{'s' * (n != 1)}"
+
+
 def describe(boldinfo, paths):
     """What boldinfo says of each file, in order; files that it cannot read are left out."""
     if not paths:
@@ -156,13 +161,13 @@ def lines(told):
     for file in together(told["files"]):
         sessions = len(file["sessions"])
         yield (
-            f"{file['file']}: {sessions} session{'s' * (sessions > 1)}, {file['runs']} runs, "
+            f"{file['file']}: {many(sessions, 'session')}, {many(file['runs'], 'run')}, "
             f"{number(file['volumes'])} volumes, {number(file['rows'])} rows x "
             f"{number(file['voxels'])} voxels, {size(file['bytes'])}"
         )
         for warning in file["warnings"]:
             a_run = " a run at most" if warning["what"] in PER_RUN else ""
-            yield f"  {number(warning['number'])} {warning['what']}{a_run} (in {warning['runs']} runs)"
+            yield f"  {number(warning['number'])} {warning['what']}{a_run} (in {many(warning['runs'], 'run')})"
     for text in told["left_out"]:
         yield f"left out: {text}"
     yield f"{size(told['bytes'])} written in {duration(told['seconds'])}"

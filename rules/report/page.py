@@ -15,10 +15,6 @@ from report import motion, pictures
 from report.markup import chart, image, row, scale, table, tag, text
 
 
-def many(n, what):
-    return f"{summary.number(n)} {what}{'s' * (n != 1)}"
-
-
 def figure(value, digits=1):
     return f"{value:.{digits}f}" if np.isfinite(value) else "–"
 
@@ -105,7 +101,7 @@ def session_section(session, highs, limits):
     level = image(pictures.slices(quality.volume(0), highs[0], "grey"), f"Axial slices of the mean of {name}")
     tsnr = image(pictures.slices(quality.volume(2), highs[1], "viridis"), f"Axial slices of the tSNR of {name}")
     carpet = image(pictures.carpet(quality, session.axis), f"Carpet plot of {name}: voxels over time", "carpet")
-    about = f"{many(len(session.runs), 'run')} ({numbers}), {many(session.rows, 'time point')}"
+    about = f"{summary.many(len(session.runs), 'run')} ({numbers}), {summary.many(session.rows, 'time point')}"
     parts = [
         tag("h3", f"Session {session.number}"),
         tag("p", f"{about}, median tSNR {figure(median(session.tsnr))}"),
