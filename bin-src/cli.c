@@ -118,15 +118,17 @@ static void on_signal(int number)
 
 static void catch_signals(void)
 {
-    const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ};
+    const int numbers[] = {SIGINT,  SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU,
+                           SIGXFSZ, SIGABRT, SIGSEGV, SIGBUS, SIGFPE,  SIGILL}; /* a crash leaves nothing either */
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_NODEFER};
     struct sigaction old;
 
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        /* what was ignored stays so (nohup, background jobs), but a full file size limit must be an error */
+        /* what was ignored stays so (nohup, background jobs), and what a sanitizer has taken; but a full file size
+         * limit must be an error */
         if (numbers[i] == SIGXFSZ)
             (void)signal(SIGXFSZ, SIG_IGN);
-        else if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        else if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
             (void)sigaction(numbers[i], &action, NULL);
     }
     (void)signal(SIGPIPE, SIG_IGN);

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import PATIENCE, PROGRAMS, bold, last_line, write_nifti
+from conftest import BIN, PATIENCE, PROGRAMS, bold, last_line, write_nifti
 from oracle import make_run, read_stream, write_stream
 
 OPTIONS = {
@@ -35,6 +35,7 @@ DEFAULTS = {
     "nifti2h5": ["deflate"],
     "boldqc": ["1", "300"],
 }
+SANITIZED = "asan" in BIN.parts or "tsan" in BIN.parts
 STREAMERS = ("nifti2h5", "detrend", "denoise", "zscore", "hrfshift", "applymask", "concat")
 READERS = ("detrend", "denoise", "zscore", "hrfshift", "applymask", "concat")
 ROWS = 30
@@ -372,9 +373,29 @@ def test_input_as_its_own_output(run, inputs, tmp_path, kind):
 # Interrupts and broken pipes ----------------------------------------------------------------------------------------
 
 
+SENT = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
+CRASHES = [
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGABRT,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGQUIT,
+    signal.SIGALRM,
+]
+
+
+@pytest.mark.parametrize("sent", CRASHES)
+def test_a_crash_leaves_nothing(run, inputs, tmp_path, sent):
+    """As when the HDF5 library finds no memory."""
+    if SANITIZED and sent in CRASHES[:5]:
+        pytest.skip("sanitizers have these")
+    test_interrupt_leaves_nothing(run, inputs, tmp_path, "concat", ".fmri.npy", sent)
+
+
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("kind", [".h5", ".npys"])
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+@pytest.mark.parametrize("sent", SENT)
 def test_interrupt_leaves_nothing(run, inputs, tmp_path, name, kind, sent):
     """Half a stream comes, then nothing more; the program waits with its temporary open."""
     blob = (inputs / "run.npys").read_bytes()
