@@ -97,7 +97,7 @@ static int check_wanted(struct state *s, struct bm_error *err)
 {
     for (size_t i = 0; i < s->n; i++)
         s->wanted[s->list[i].session] = false;
-    for (int k = 0; k < MAX_NUMBER && sessions; k++) {
+    for (int k = 0; k < MAX_NUMBER; k++) {
         if (s->wanted[k])
             return bm_fail(err, BM_EDATA, "session %d: is named by --sessions %s but is not among the inputs", k,
                            sessions);
