@@ -79,13 +79,8 @@ def test_a_bids_table(run, tmp_path):
 
 
 def test_sidecar(run, tmp_path):
-    fields = {
-        "TaskName": "rest",
-        "RepetitionTime": 2.0,
-        "SliceTiming": [0, 1],
-        "Un\x1b[31mset": None,
-        "On": "a\x01\x02\x7f",
-    }
+    fields = {"TaskName": "rest", "RepetitionTime": 2.0, "SliceTiming": [0, 1], "On": "a\x01\x02\x7f"}
+    fields["Un\x1b[31mset"] = None
     path = tmp_path / "sub-01_task-rest_bold.json"
     path.write_text(json.dumps(fields))
     assert lines(run, path) == [
@@ -155,7 +150,7 @@ def test_a_volume_with_a_doubtful_tr(run, tmp_path):
 
 
 VOLUMES = {
-    "finite": ([1, 2, 0, 0], ["values 0 to 2, mean 0.75; 2 voxels are 0", "as a mask 2 voxels above 0"]),
+    "finite": ([1, 2, 0, 0], ["values 0 to 2, mean 0.75; 2 voxels are 0"]),
     "none finite": ([np.nan] * 4, ["values none is finite; 4 of 4 samples in 4 voxels not finite; 0 voxels are 0"]),
     "some": ([np.inf, 0.5, 1, 1], ["values 0.5 to 1, mean 0.833333; 1 of 4 samples in 1 voxels not finite;"]),
 }
@@ -317,10 +312,14 @@ def test_metadata_rows(run, tmp_path):
     assert runs.endswith("run 1 to 2: rows 0 to 7 (2 x 4), 2 trials in the first")
 
 
-def test_ground_truth_and_summaries(run, nsd, tmp_path):
-    first, step = lines(run, nsd / "ground_truth/settings.json")
-    assert first == "ground truth of a synthetic dataset, seed 7"
-    assert step.startswith("made by synthnsd ") and " --dims 12,13,11" in step and " --decoys" in step
+def test_ground_truth_and_summaries(run, tmp_path):
+    settings = {"dims": "6,6,6", "decoys": True, "scale": 1.0, "pictures": None, "fine": False, "more": ["a", "b;c"]}
+    step = {"program": "synthnsd", "version": "9.9", "settings": settings, "inputs": []}
+    (tmp_path / "t.json").write_text(json.dumps({"boldmill": "synthetic", "seed": 7, "step": step}))
+    assert lines(run, tmp_path / "t.json") == [
+        "ground truth of a synthetic dataset, seed 7",
+        "made by synthnsd 9.9 --dims 6,6,6 --decoys --scale 1.0 --more a --more 'b;c'",
+    ]
     files = [{"file": "a.h5", "kind": "series", "rows": 4, "voxels": 3}, {"file": "b.json", "rows": 8, "voxels": 1}]
     (tmp_path / "s.json").write_bytes(sealed({"boldmill": "summary", "schema": 1, "bytes": 77, "files": files}))
     assert lines(run, "--verify", tmp_path / "s.json") == [
