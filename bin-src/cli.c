@@ -140,6 +140,7 @@ static void catch_signals(void)
             (void)sigaction(numbers[i], &action, NULL);
     }
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGCHLD, SIG_DFL); /* ignored, how a child ended could not be known */
 }
 
 /* ---- help ---- */
