@@ -82,7 +82,7 @@ def test_a_message_takes_the_place_of_progress(run, tmp_path, name):
 
 
 def test_notes_take_the_place_of_progress(run, tmp_path):
-    """A voxel that wakes at the end of the second run: the runs are read again, which is told in a line of its own."""
+    """A voxel that wakes at the end of the second run: reading again is told in a line of its own."""
     data = bold()
     data[0, 0, 0] = 0
     paths = [write_nifti(tmp_path / "run1.nii", data)]

@@ -352,7 +352,7 @@ def test_patterns_take_the_designs_of_runs_alone(run, tmp_path):
     EVENTS.assign(trial_type="other").to_csv(folder / "run-x_events.tsv", sep="\t", index=False)
     (tmp_path / "a1").mkdir()
     EVENTS.assign(trial_type="another").to_csv(tmp_path / "a1" / "run-1_events.tsv", sep="\t", index=False)
-    (got,) = shifted(run, runs_like([[0] * 32], 2.5), "--design", folder / "run-{run}_events.tsv")
+    (got,) = shifted(run, runs_like([[0] * 32], 2.5), "--design", folder / "run-{run:d}_events.tsv")
     assert got.head["categories"] == sorted(set(EVENTS["trial_type"]), key=str.encode)
 
 
@@ -367,9 +367,9 @@ def test_a_placeholder_that_is_not_closed(run, tmp_path):
 @pytest.mark.parametrize("bad", [1, 2])
 def test_a_bad_table_among_those_of_a_pattern(run, tmp_path, bad):
     for k in (1, 2):
-        table = EVENTS.assign(onset="soon") if k == bad else EVENTS
+        table = EVENTS.drop(columns="trial_type") if k == bad else EVENTS
         table.to_csv(tmp_path / f"run-{k}_events.tsv", sep="\t", index=False)
-    args = ["--design", tmp_path / "run-{run}_events.tsv", "-", tmp_path / "out.h5"]
+    args = ["--design", tmp_path / "run-{run:d}_events.tsv", "-", tmp_path / "out.h5"]
     run.fails("hrfshift", *args, stdin=write_stream(runs_like([[0] * 32] * 2, 2.5)), says=f"run-{bad}_events.tsv")
     assert not (tmp_path / "out.h5").exists()
 
