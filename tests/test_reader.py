@@ -1,5 +1,6 @@
 """nifti2h5 --reader: runs that another program brings."""
 
+import resource
 import signal
 import time
 
@@ -93,4 +94,12 @@ def test_how_a_reader_ended_is_known_whoever_started_us(run, session, mask, tmp_
     args = ["--mask", mask, *words, session[0], tmp_path / "x.h5"]
     ignored = {"preexec_fn": lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN), "restore_signals": False}
     run.fails("nifti2h5", *args, **ignored, says="could not bring it (exit status 3)")
+    assert not (tmp_path / "x.h5").exists()
+
+
+def test_no_pipe_for_a_reader(run, session, mask, tmp_path):
+    """So few files may be open that there is no room for its two ends."""
+    few = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))}
+    args = ["--mask", mask, "--reader", "cat", session[0], tmp_path / "x.h5"]
+    run.fails("nifti2h5", *args, **few, says=[session[0], "no pipe can be made for it", "too many open files"])
     assert not (tmp_path / "x.h5").exists()

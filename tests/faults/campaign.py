@@ -190,6 +190,7 @@ def cases(folder, program):
         ("concat", labelled, labelled.with_name("packed2.h5"), "{out}/a.h5"),
         ("shuffleidx", "--split", "train=0.5,test=0.5", "--by", "run", folder / "rows.meta.npy", "{out}/a.npy"),
         ("shuffleidx", "--shards", "2", folder / "rows.json", "{out}/b.npy"),
+        ("shuffleidx", "12", "{out}/c.npy"),
         ("synthnsd", "-j1", "--dims", "6,6,6", "--runs", "1", "--volumes", "12", "--pictures", "2", "{out}/nsd"),
         ("boldinfo", "--verify", folder / "rows.json", folder / "quality.json", packed, *runs),
         ("boldinfo", "--verify", "--values", "--json", stream, pair, *tables, folder / "rows.meta.npy"),
