@@ -9,6 +9,7 @@
 #include "spool.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -375,6 +376,20 @@ int cli_scans_find(struct cli_scans *s, struct bm_error *err)
         return -1;
     lists = all_single(s, err);
     return lists < 0 || make_runs(s, lists > 0, err) || check_runs(s, err) ? -1 : 0;
+}
+
+void cli_scans_name(const struct cli_scans *s, struct bm_error *err)
+{
+    const struct cli_scans_files *f = s->own;
+    const struct bm_error said = *err;
+
+    for (size_t i = 0; f && f->spooled && i < s->nfiles; i++) {
+        const size_t n = strlen(f->paths[i]);
+
+        if (f->spooled[i] && !strncmp(said.text, f->paths[i], n))
+            (void)snprintf(err->text, sizeof err->text, "%s%s",
+                           strcmp(f->names[i], "-") ? f->names[i] : "standard input", said.text + n);
+    }
 }
 
 void cli_scans_free(struct cli_scans *s)

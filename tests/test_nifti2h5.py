@@ -6,6 +6,7 @@ import re
 import shutil
 import struct
 import subprocess
+import threading
 import zlib
 
 import h5py
@@ -683,3 +684,21 @@ def test_standard_input_that_is_a_folder(run, tmp_path):
     os.close(folder)
     assert done.returncode == 1 and done.stderr.startswith("nifti2h5: -: cannot be read: Is a directory")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("piped", ["-", "pipe"])
+@pytest.mark.parametrize(
+    ("size", "says"), [(0, "too short (0 bytes)"), (900, "gzip data end early"), (None, "s grid is")]
+)
+def test_errors_name_the_pipe_and_not_its_copy(run, tmp_path, piped, size, says):
+    os.mkfifo(tmp_path / "pipe")
+    path = write_nifti(tmp_path / "run1.nii.gz", bold(seed=1))
+    blob = write_nifti(tmp_path / "x.nii.gz", bold((5, 5, 5))).read_bytes()[:size]
+    feeder = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(blob))
+    if piped == "pipe":
+        feeder.start()
+    name = {"-": "standard input", "pipe": "pipe"}[piped]
+    args = [path, piped, "out.h5"] if size is None else [piped, "out.h5"]
+    run.fails("nifti2h5", *args, cwd=tmp_path, stdin=blob, says=[f"nifti2h5: {name}: ", says])
+    if piped == "pipe":
+        feeder.join()
