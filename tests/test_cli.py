@@ -106,6 +106,23 @@ def test_help_names_every_option_and_shows_defaults(run, name):
 
 
 @every_program
+def test_the_page_has_every_line_of_the_help(run, name):
+    """docs/tools is made of it: the same options with the same words, in tables."""
+    page, text = run(name, "--help-markdown").text, " ".join(run(name, "--help").text.split())
+    rows = [line for line in page.splitlines() if line.startswith("| `--")]
+    assert page.startswith(f"# {name}\n") and len(rows) == len(
+        set(re.findall(r"--[\w-]+(?= |$)", text)) & named(rows)
+    )
+    for row in rows:
+        option, meaning = re.fullmatch(r"\| `(--[^`]*)`(?:, `-.`)? \| (.*) \|", row).groups()
+        assert option.replace("\\|", "|") in text and " ".join(meaning.split()) in text, row
+
+
+def named(rows):
+    return {re.match(r"\| `(--[\w-]+)", row)[1] for row in rows}
+
+
+@every_program
 def test_version(run, name):
     done = run(name, "--version")
     assert re.match(rf"{name} .*\d+\.\d+", done.text)
