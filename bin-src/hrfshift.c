@@ -381,20 +381,10 @@ static int given_categories(struct bm_categories *cats, struct bm_error *err)
     return 0;
 }
 
-/* The place of `value` in names, which it must be one of. */
-static int choice(const char *value, const char *const *names)
-{
-    int i = 0;
-
-    while (strcmp(value, names[i]) != 0)
-        i++;
-    return i;
-}
-
 static void set_shift(struct state *s, struct bm_op *op)
 {
-    s->shift = (enum bm_shift)choice(shift, (const char *const[]){"none", "linear", "cubic", "sinc"});
-    s->plan.edges = (enum bm_edges)choice(edges, (const char *const[]){"hold", "drop", "mark"});
+    s->shift = (enum bm_shift)cli_choice(shift, (const char *const[]){"none", "linear", "cubic", "sinc"});
+    s->plan.edges = (enum bm_edges)cli_choice(edges, (const char *const[]){"hold", "drop", "mark"});
     s->to = cli_dtype(dtype);
     if (s->shift != BM_SHIFT_NONE) {
         op->tile = tile;
