@@ -105,6 +105,23 @@ static int read_roi(struct bm_error *err)
     return status;
 }
 
+/* A label that is not there: the message lists those that are. */
+static int miss_label(struct bm_error *err)
+{
+    struct bm_roi roi;
+    struct bm_grid there;
+    bool *flags;
+    char spec[600];
+
+    (void)snprintf(spec, sizeof spec, "%s = 77", scratch("mask.npy"));
+    if (bm_roi_parse(spec, NULL, NULL, &roi, err))
+        return -1;
+    if (bm_roi_read(&roi, &grid, &there, &flags, err) && strstr(err->text, "of each: 0: 58, 1: 2)"))
+        *err = (struct bm_error){0};
+    bm_roi_clear(&roi);
+    return err->code == BM_OK ? 0 : -1;
+}
+
 static int read_scan(struct bm_error *err)
 {
     const char *const paths[2] = {scratch("x_dseg.nii"), scratch("y.nii")};
@@ -539,6 +556,7 @@ static const struct call {
     {"read_design", read_design, 5, false},
     {"read_events", read_events, 10, false},
     {"read_roi", read_roi, 10, false},
+    {"miss_label", miss_label, 5, false},
     {"read_scan", read_scan, 10, false},
     {"read_niftiruns", read_niftiruns, 15, false},
     {"read_series", read_series, 30, false},

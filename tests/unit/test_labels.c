@@ -129,6 +129,8 @@ static void selections_that_are_refused(void)
         {"5-3", 1, "ends before it begins"},
         {"1.5", 0, "is no number"},
         {"1-", 0, "is no number"},
+        {"1-x", 0, "is no number"},
+        {"x-1", 0, "is no number"},
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
