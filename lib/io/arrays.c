@@ -49,9 +49,10 @@ static int arrays_begin_run(struct bm_sink *sink, const struct bm_run *run, stru
     w->slope = run->slope;
     w->inter = run->inter;
     w->run_rows = run->rows;
-    if (bm_mul(run->rows * bm_dtype_size(w->dtype), run->cols, &bytes, "run", err))
-        return -1;
-    return bm_buf_resize(&w->rows, bytes, err);
+    return bm_mul(run->rows * bm_dtype_size(w->dtype), run->cols, &bytes, "run", err) ||
+                   bm_buf_resize(&w->rows, bytes, err)
+               ? -1
+               : 0;
 }
 
 /* Converts a tile to the array's type, scaled, row by row. */
