@@ -58,6 +58,10 @@ READER = command.options(
 )
 
 
+# The runs at the end of its command line.
+SCANS = "{READER} -- {params.streamed:q}" if STREAMED else "-- {input.runs:q}"
+
+
 def stored_runs(wildcards):
     """The runs as files, or none where they are streamed."""
     return [] if STREAMED else run_files(wildcards)

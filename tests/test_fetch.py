@@ -20,7 +20,7 @@ pytest.importorskip("moto", reason="moto is not installed; make .venv/ready inst
 
 from s3server import KEYS, also, call, cut, flip, headers, replace, serving, slow, stall, status
 
-from fetch import pieces, program, transfer
+from fetch import download, pieces, program, transfer
 from fetch.bucket import Bucket, Object, Trouble
 
 NUMBERS = count()
@@ -458,6 +458,12 @@ def test_exactly_what_is_needed(dataset, nsd, tmp_path, call_fetch):
 CHOICES = {
     "one session": ({"sessions": 1}, expected([(1, range(1, 13))], [(1, 12)])),
     "some runs": ({"sessions": 21, "runs": "1-3"}, expected([(21, (2, 3))], [(21, 3)])),  # run 1 is at rest
+    "motion for the report": (
+        {"sessions": 1, "runs": 2, "remote": {"extras": ["motion"]}},
+        expected([(1, [2])], [])
+        | {DESIGN.format(1, 2)}
+        | {f"{SERIES}/motion/motion_session01_run{run:02d}.tsv" for run in range(1, 13)},
+    ),
     "motion": (
         {"sessions": 1, "runs": 2, "clean": {"confounds": {"columns": "1-6"}}},
         expected([(1, [2])], []) | {DESIGN.format(1, 2), f"{SERIES}/motion/motion_session01_run02.tsv"},
@@ -693,14 +699,14 @@ def test_a_private_bucket(server, tmp_path, call_fetch, monkeypatch):
 
 
 def test_a_disk_that_is_too_small(dataset, tmp_path, call_fetch, monkeypatch):
-    monkeypatch.setattr(program.shutil, "disk_usage", lambda path: type("", (), {"free": 1000})())
-    call_fetch(dataset, fails="are to be fetched and 1.0 kB are free; make room", **SMALL)
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda path: type("", (), {"free": 1000})())
+    call_fetch(dataset, fails="are to be fetched and 1 kB are free; make room", **SMALL)
     assert not [name for name in tree_files(tmp_path / "got") if name.endswith(".gz")]
 
 
 def test_two_at_a_time(dataset, tmp_path, call_fetch):
     (tmp_path / "got").mkdir()
-    lock = program.alone(str(tmp_path / "got"))
+    lock = download.alone(str(tmp_path / "got"))
     call_fetch(dataset, fails="another fetch is at work there", **SMALL)
     os.close(lock)
     call_fetch(dataset, **SMALL)

@@ -8,6 +8,8 @@ import logging
 import sys
 import time
 
+from operate.words import duration
+
 # What people call the result of a job; other rules are counted under their own names.
 NAMES = {"pack": "sessions", "arrays": "ROI arrays", "clean": "cleaned sessions", "quality": "sessions measured"}
 NAMES |= {"subject_report": "reports", "shuffle": "shuffled orders", "split": "splits"}
@@ -19,13 +21,6 @@ SHOWN = ("    output:", "    threads:")
 SCHEDULER = ("Select jobs to execute", "Execute ")
 ERRORS = ("job_error", "error")
 LONGEST = 300  # characters of a line about an error: it may hold a command with the names of hundreds of runs
-
-
-def duration(seconds):
-    """35 s, 14 min, 3.4 h"""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 class Job:
