@@ -120,7 +120,7 @@ else:
             mem_mb=asks.memory(1024 + 384 * STREAMED, per_largest=2),
             runtime=asks.minutes(10, per_gb=2, besides=streamed_bytes),
         params:
-            states=states_of(run_files, mask_file),
+            states=states_of(stored_runs, mask_file),
             read=lambda wildcards: command.options(**read_options(wildcards), mask=mask_file(wildcards)),
             streamed=streamed_runs,
             etags=streamed_etags,
