@@ -23,6 +23,11 @@ def begin():
     }
     watched["progress"] = progress.watch(logger, work, told.verbose or told.printshellcmds)
     watched["jobs"], watched["begin"] = jobs, time.time()
+    streams = {
+        key: (bytes_streamed(job), f"{job.log[0]}.streamed") for key, job in jobs.items() if bytes_streamed(job)
+    }
+    if streams:
+        progress.Streams(watched["progress"], streams, logger.info).start()
     if short := costs.too_much(workflow.dag, jobs.values(), config["cache"]):
         logger.warning(f"boldmill: {short}")
 

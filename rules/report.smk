@@ -126,7 +126,7 @@ else:
             etags=streamed_etags,
             options=command.options(**config["report"]),
         shell:
-            "(nifti2h5 --threads {threads} {params.read} " + SCANS + " - |"
+            BEFORE_SCANS + "(nifti2h5 --threads {threads} {params.read} " + SCANS + " - |"
             " boldqc --threads {threads} {params.options} -- - {output.json:q}) 2> {log:q}"
 
 

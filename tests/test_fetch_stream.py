@@ -184,6 +184,8 @@ def test_streams_give_the_same_arrays_and_store_no_run(flow, local, s3, root, tm
     assert max(others.values()) < min(runs) and sum(watch.seen.values()) < sum(runs) + 3 * arrays
 
     streamed = sum(sizes(local))
+    noted = flow.path("cache/log/subj01/general.log.streamed").read_text().split()
+    assert sorted(map(int, noted)) == sorted(sizes(local)), "what the lines of progress count"
     assert json.loads(flow.path("cache/summary.json").read_text())["streamed"] == streamed
     assert f"boldmill: {words.size(streamed)} read from the bucket, " in done.text
     said, known = described(flow), described(local)

@@ -91,6 +91,25 @@ def test_the_largest_job_sets_the_end():
     assert watched.counts() == [("sessions", 2, 2), ("ROI arrays", 0, 1)]
 
 
+def test_what_has_come_from_a_bucket(tmp_path):
+    """Of three jobs one has ended, one is under way with two runs, one waits."""
+    watched = progress.Progress({k: progress.Job("arrays", 1) for k in range(3)}, Clock())
+    watched.start([0, 1])
+    watched.end(0)
+    for k, noted in enumerate(("4000\n", "1000\n2000\n30", "9000\n")):
+        (tmp_path / f"{k}").write_text(noted)
+    said = []
+    streams = progress.Streams(watched, {k: (5000, tmp_path / f"{k}") for k in range(3)}, said.append, every=0.01)
+    assert streams.line() == "boldmill: 1 of 3 ROI arrays; 0 s, 8 kB of 15 kB read from the bucket"
+    streams.start()
+    while not said:
+        time.sleep(0.01)
+    for k in (1, 2):
+        watched.end(k)
+    streams.join(5 * PATIENCE)
+    assert not streams.is_alive() and set(said) == {said[0]} and "8 kB of 15 kB" in said[0]
+
+
 @pytest.mark.parametrize(("seconds", "expected"), [(3, "3 s"), (89, "89 s"), (600, "10 min"), (12240, "3.4 h")])
 def test_durations(seconds, expected):
     assert words.duration(seconds) == expected

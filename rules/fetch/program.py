@@ -105,6 +105,7 @@ def parse(argv):
     )
     add("--settings", metavar="JSON", help="all settings (with --stdout: of remote) as JSON, a file of it, or -")
     add("--expect", metavar="FILE", help=argparse.SUPPRESS)
+    add("--tally", metavar="FILE", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.stdout and not args.settings:
         parser.error("--stdout needs --settings")
@@ -113,7 +114,7 @@ def parse(argv):
 
 def work(args):
     if args.stdout:
-        return stream(args.stdout, settings_given(args.settings), args.expect)
+        return stream(args.stdout, settings_given(args.settings), args.expect, args.tally)
     from fetch.download import Fetch
 
     with Fetch(configured(args), args) as fetch:

@@ -7,9 +7,9 @@ from fetch import transfer
 from fetch.bucket import Bucket, Object, Trouble
 
 
-def stream(url, settings, listing):
+def stream(url, settings, listing, tally=None):
     """What nifti2h5 calls for each run: `settings` are the section remote, `listing` the file that knows the size and
-    the ETag that the object had when the last fetch saw it, or None."""
+    the ETag that the object had when the last fetch saw it, or None. In `tally` each that has come is noted."""
     bucket = Bucket(settings)
     head = f"s3://{bucket.name}/"
     if not url.startswith(head):
@@ -18,6 +18,9 @@ def stream(url, settings, listing):
     transfer.end_with_reader(1)
     wanted = bucket.head(key) if not listing else expected(listing, key)
     transfer.to_pipe(bucket, key, wanted, 1, transfer.Meter())
+    if tally:
+        with open(tally, "a", encoding="ascii") as file:
+            file.write(f"{wanted.size}\n")
     return 0
 
 
