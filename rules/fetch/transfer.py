@@ -112,30 +112,35 @@ def to_file(bucket, key, wanted, path, meter):
     replaced meanwhile."""
     whole.make_folder(os.path.dirname(path))
     for _ in range(TIMES):
-        part = part_name(path, wanted)
-        drop_other_parts(path, part)
         try:
-            odd = grow(bucket, key, wanted, part, meter)
-            digest, how = checked(bucket, key, wanted, part, os.path.basename(path), odd)
-        except Trouble:
-            if have(path, wanted) in (0, wanted.size):  # nothing, or damage
-                remove(part)
-            raise
-        except Unranged as why:
-            raise Trouble(f"{bucket.url(key)}: {why}; run it again later, it goes on there") from None
+            return wanted, *finished(bucket, key, wanted, path, meter)
         except Changed:
-            remove(part)
-            wanted = bucket.head(key)
-            why = "it is replaced in the bucket again and again"
-            continue
+            wanted, why = bucket.head(key), "it is replaced in the bucket again and again"
         except Damaged as damage:
-            remove(part)
             why = str(damage)
-            continue
-        os.rename(part, path)
-        whole.sync(os.path.dirname(path))
-        return wanted, digest, how
     raise Trouble(f"{bucket.url(key)}: {why}, {TIMES} times over; tell those who keep the bucket, or try again later")
+
+
+def finished(bucket, key, wanted, path, meter):
+    """(MD5, how it was checked) of the file, which has its name. Of a failure that can be gone on with, the partial
+    file stays."""
+    part = part_name(path, wanted)
+    drop_other_parts(path, part)
+    try:
+        odd = grow(bucket, key, wanted, part, meter)
+        known = checked(bucket, key, wanted, part, os.path.basename(path), odd)
+    except (Changed, Damaged):
+        remove(part)
+        raise
+    except Unranged as why:
+        raise Trouble(f"{bucket.url(key)}: {why}; run it again later, it goes on there") from None
+    except Trouble:
+        if have(path, wanted) in (0, wanted.size):  # nothing, or damage
+            remove(part)
+        raise
+    os.rename(part, path)
+    whole.sync(os.path.dirname(path))
+    return known
 
 
 def grow(bucket, key, wanted, part, meter):
