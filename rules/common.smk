@@ -9,13 +9,14 @@
 # have.
 import json
 import os
+import re
 import shlex
 import sys
 
 from configuration import command, schema, stages, values
 from dataset import files, layout, patterns, rois
 from dataset.dataset import Dataset
-from fetch import listing
+from fetch import listing, needs
 from operate import asks
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger

@@ -58,6 +58,13 @@ READER = command.options(
 )
 
 
+# The runs at the end of its command line, and what goes before it. Beside the log stands how much has come.
+SCANS = (
+    "{READER} --reader=--tally --reader={log:q}.streamed -- {params.streamed:q}" if STREAMED else "-- {input.runs:q}"
+)
+BEFORE_SCANS = "rm -f {log:q}.streamed; " if STREAMED else ""
+
+
 def stored_runs(wildcards):
     """The runs as files, or none where they are streamed."""
     return [] if STREAMED else run_files(wildcards)

@@ -6,26 +6,23 @@ a line now and then. Only the process that was called has it: jobs do not run ho
 
 import logging
 import sys
+import threading
 import time
+
+from operate.words import duration, size
 
 # What people call the result of a job; other rules are counted under their own names.
 NAMES = {"pack": "sessions", "arrays": "ROI arrays", "clean": "cleaned sessions", "quality": "sessions measured"}
 NAMES |= {"subject_report": "reports", "shuffle": "shuffled orders", "split": "splits"}
 EVERY = 10  # seconds between two lines; 2 on a terminal
 EVERY_TERMINAL = 2
+EVERY_STREAM = 15
 LEAST = 0.05  # of a running job that is always thought to be left
 # Of what Snakemake tells of a job: what it is, and what it makes. All is in its log file.
 SHOWN = ("    output:", "    threads:")
 SCHEDULER = ("Select jobs to execute", "Execute ")
 ERRORS = ("job_error", "error")
 LONGEST = 300  # characters of a line about an error: it may hold a command with the names of hundreds of runs
-
-
-def duration(seconds):
-    """35 s, 14 min, 3.4 h"""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 class Job:
@@ -120,6 +117,36 @@ class Teller(logging.Handler):
         if now - self.last >= self.every or len(self.progress.done()) == len(self.progress.jobs):
             self.last = now
             self.say(self.progress.line())
+
+
+class Streams(threading.Thread):
+    """Says now and then how much the jobs have read from a bucket, where that takes long. jobs: {id: (bytes in all,
+    file with a number for each run that has come)}."""
+
+    def __init__(self, progress, jobs, say, every=EVERY_STREAM):
+        super().__init__(daemon=True)
+        self.progress, self.jobs, self.say, self.every = progress, jobs, say, every
+
+    def run(self):
+        while len(self.progress.done()) < len(self.progress.jobs):
+            time.sleep(self.every)
+            if any(self.progress.jobs[key] in self.progress.running() for key in self.jobs):
+                self.say(self.line())
+
+    def line(self):
+        got = sum(self.come(key) for key in self.jobs)
+        total = sum(wanted for wanted, _ in self.jobs.values())
+        return f"boldmill: {self.progress.so_far()}, {size(got)} of {size(total)} read from the bucket"
+
+    def come(self, key):
+        job, (wanted, tally) = self.progress.jobs[key], self.jobs[key]
+        if job.started is None or job.ended is not None:
+            return wanted if job.ended is not None else 0
+        try:
+            with open(tally, encoding="ascii") as file:
+                return sum(int(line) for line in file if line.endswith("\n"))
+        except OSError:
+            return 0
 
 
 class Short(logging.Formatter):
