@@ -526,7 +526,7 @@ int mkdir(const char *path, mode_t mode)
 {
     REAL(int, "mkdir", const char *, mode_t);
 
-    if (ready && fails(MKDIR))
+    if (is_data(path) && fails(MKDIR))
         return -1;
     int status = real(path, mode);
     if (ready && status == 0)
