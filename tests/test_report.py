@@ -20,7 +20,7 @@ from conftest import PATIENCE, ROOT
 from flow import ENV, Flow
 
 from configuration.complaints import complaints
-from operate import costs, progress, words
+from operate import costs, progress, summary, words
 from report import motion, pictures, tables
 
 pytest.importorskip("snakemake", reason="Snakemake is not installed; make .venv/ready installs it")
