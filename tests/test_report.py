@@ -202,7 +202,7 @@ def test_one_is_not_many():
         "bytes": 9,
     }
     one["warnings"] = [{"what": "volumes censored", "number": 1200, "runs": 1}]
-    first, second, _ = summary.lines({"files": [one], "left_out": [], "bytes": 9, "seconds": 1})
+    first, second, _ = summary.lines({"files": [one], "left_out": [], "streamed": 0, "bytes": 9, "seconds": 1})
     assert first.startswith("a.h5: 1 session, 1 run, 5 volumes") and second == "  1,200 volumes censored (in 1 run)"
     assert words.many(0, "run") == "0 runs" and words.many(1200, "run") == "1,200 runs"
 
