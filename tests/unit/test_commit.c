@@ -154,7 +154,7 @@ static void the_temporary_name_is_random(void)
 
 enum change { NOTHING, OTHER_FILE, OTHER_DEVICE, SHORTER, LATER, A_LITTLE_LATER, LOOP, GONE, NO_FOLDER, CHANGES };
 
-/* Changes dir/input, or takes it away. false: not here. */
+/* Changes the input in dir, or takes it away. false: not here. */
 static bool change_input(enum change how, const char *input)
 {
     struct timespec times[2] = {{1000, 500}, {how == LATER ? 1001 : 1000, how == A_LITTLE_LATER ? 501 : 500}};
@@ -193,9 +193,11 @@ static void inputs_that_change(void)
         const char *input, *path = scratch("made");
         struct bm_error err = {0};
         struct bm_commit *c = bm_commit_open(path, &err);
+        char name[32]; /* another one each time: those before are still looked at */
 
         (void)mkdir(scratch("dir"), 0777);
-        input = put_text("dir/input", "one");
+        (void)snprintf(name, sizeof name, "dir/input%d", (int)k);
+        input = put_text(name, "one");
         CHECK(utimensat(AT_FDCWD, input, times, 0) == 0 && stat(input, &st) == 0);
         CHECK(bm_inputs_note(input, &st, &err) == 0 && bm_inputs_check(&err) == 0);
         CHECK_ROW(change_input(k, input) || k == OTHER_DEVICE, k);
