@@ -17,7 +17,7 @@ from configuration import command, schema, stages, values
 from dataset import files, layout, patterns, rois
 from dataset.dataset import Dataset
 from fetch import listing, needs
-from operate import asks
+from operate import asks, progress
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
@@ -30,6 +30,8 @@ def checked(function, *args, **named):
         raise WorkflowError(f"config: {error}")
 
 
+if not workflow.output_settings.verbose:
+    progress.say_plainly(logger)
 config.update(schema.complete(config))
 
 

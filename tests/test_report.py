@@ -175,6 +175,40 @@ def test_the_cause_of_a_failure_is_told_in_a_line(tmp_path):
     assert len(cut) < 320 and cut.startswith("x failed: concat: xxx") and cut.endswith("x; do that")
 
 
+ASKING = """InputFunctionException in rule arrays in file "/x/rules/arrays.smk", line 4:
+Error:
+  WorkflowError:
+    data/a.tsv: this design is missing; add the file
+    data/b.tsv: this design is missing; add the file
+Wildcards:
+  subject=01
+Traceback:
+  File "/x/rules/dataset.smk", line 41, in design_files (rule arrays, line 4, /x/rules/arrays.smk)"""
+READING = """WorkflowError in file "/x/rules/common.smk", line 31:
+config: clena: there is no such key; did you mean clean?
+  File "/x/rules/common.smk", line 31, in <module>
+  File "/x/rules/configuration/schema.py", line 20, in complete
+"""
+OTHERS = [
+    ASKING.replace("  WorkflowError:", "  TypeError: 'int'"),
+    "WorkflowError:\nAt least one job did not complete.",
+]
+
+
+def test_errors_of_the_user_are_told_without_the_way_to_them(root, tmp_path):
+    missing = "data/{}.tsv: this design is missing; add the file"
+    assert progress.plain(ASKING) == f"Error: {missing.format('a')}\n{missing.format('b')}"
+    assert progress.plain(READING) == "Error: config: clena: there is no such key; did you mean clean?"
+    for text in OTHERS:  # what may be our mistake keeps every word
+        assert progress.plain(text) == text
+    flow = Flow(tmp_path, {"root": str(root)})
+    short, long = (
+        flow.fails("cache/subj07/x.fmri.npy", options=["-n", *words]).text for words in ([], ["--verbose"])
+    )
+    assert "Error: " in short and "no run of subject 07 is there" in short
+    assert "Traceback" not in short and "InputFunctionException" in long and "Traceback" in long
+
+
 # The summary --------------------------------------------------------------------------------------------------------
 
 

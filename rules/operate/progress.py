@@ -5,7 +5,9 @@ a line now and then. Only the process that was called has it: jobs do not run ho
 """
 
 import logging
+import re
 import sys
+import textwrap
 import threading
 import time
 
@@ -149,6 +151,29 @@ class Streams(threading.Thread):
             return 0
 
 
+# Errors in the configuration or the dataset, as Snakemake words them when it asks our functions or reads our files.
+ASKING = re.compile(r"InputFunctionException in [^\n]*\nError:\n  WorkflowError:\n(.*?)\nWildcards:", re.DOTALL)
+READING = re.compile(r"WorkflowError in file [^\n]*\n(.*?)(?:\n  File [^\n]*)*", re.DOTALL)
+
+
+def plain(text):
+    """The message of such an error, without the way through our files that led to it; any other text as it is."""
+    found = ASKING.match(text) or READING.fullmatch(text.rstrip("\n"))
+    return f"Error: {textwrap.dedent(found[1])}" if found else text
+
+
+class Plain(logging.Formatter):
+    """Errors that are the user's to mend, in no more words than that takes."""
+
+    def __init__(self, whole):
+        super().__init__()
+        self.whole = whole
+
+    def format(self, record):
+        text = self.whole.format(record)
+        return plain(text) if event_of(record) == "error" and isinstance(text, str) else text
+
+
 class Short(logging.Formatter):
     """Of the jobs that begin the lines that people look for, of long lines about errors both ends; all else as it
     is."""
@@ -181,12 +206,21 @@ def not_noise(record):
     return event_of(record) != "progress" and not str(record.msg).startswith(SCHEDULER)
 
 
+def terminals(logger):
+    return [each for each in logger.handlers if each.get_name() == "DefaultStreamHandler" and each.formatter]
+
+
+def say_plainly(logger):
+    """From now on, errors in few words; Snakemake's log file keeps every word."""
+    for handler in terminals(logger):
+        handler.setFormatter(Plain(handler.formatter))
+
+
 def shorten(logger):
     """Less noise on the terminal; Snakemake's log file keeps every word."""
-    for handler in logger.handlers:
-        if handler.get_name() == "DefaultStreamHandler" and handler.formatter:
-            handler.setFormatter(Short(handler.formatter))
-            handler.addFilter(not_noise)
+    for handler in terminals(logger):
+        handler.setFormatter(Short(handler.formatter))
+        handler.addFilter(not_noise)
 
 
 def watch(logger, jobs, verbose):
