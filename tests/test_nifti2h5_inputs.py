@@ -119,3 +119,11 @@ def test_errors_name_the_pipe_and_not_its_copy(run, tmp_path, piped, size, says)
     run.fails("nifti2h5", *args, cwd=tmp_path, stdin=blob, says=[f"nifti2h5: {name}: ", says])
     if piped == "pipe":
         feeder.join()
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_one_file_that_is_not_there(run, session, tmp_path, missing):
+    paths = [path for path, _ in session]
+    paths[missing].unlink()
+    run.fails("nifti2h5", *paths, tmp_path / "out.h5", says=[paths[missing], "cannot open"])
+    assert not (tmp_path / "out.h5").exists()
