@@ -62,6 +62,7 @@ def test_every_kind_of_doubt_is_told_once(run, tmp_path):
     done = run("nifti2h5", *paths, tmp_path / "b.npys")
     assert done.err.splitlines() == [wanted.replace("run1.nii:", "run1.nii and 3 more:")]
     assert run("nifti2h5", "--tr", 1.5, *paths, tmp_path / "c.npys").err == ""
+    assert run("nifti2h5", "--quiet", *paths, tmp_path / "d.npys").err == ""
 
 
 def test_runs_that_are_zero_throughout(run, tmp_path):
