@@ -51,6 +51,22 @@ def test_one_design_for_one_run(run, session, tmp_path):
     assert got.head["rows"] == 9
 
 
+def test_events_keep_all_volumes(run, session, tmp_path):
+    """They have no length, and no run of them is at rest."""
+    (tmp_path / "events.tsv").write_text("onset\tduration\ttrial_type\n0\t1\tcat\n")
+    args = ["--skip-rest", "--design", tmp_path / "events.tsv", session[0][0], "-"]
+    (got,) = read_stream(run("nifti2h5", *args).out)
+    assert got.head["rows"] == session[0][1].shape[-1]
+
+
+def test_volumes_of_a_run_that_do_not_fit(run, tmp_path):
+    """The first of two runs has volumes of different grids."""
+    shapes = {"run-1_vol1": (3, 4, 5), "run-1_vol2": (3, 4, 6), "run-2_vol1": (3, 4, 5)}
+    paths = [write_nifti(tmp_path / f"{name}.nii", np.ones(shape, "i2")) for name, shape in shapes.items()]
+    run.fails("nifti2h5", "--tr", 2, *paths, tmp_path / "out.h5", says=["run-1_vol2.nii", "3x4x6", "3x4x5"])
+    assert not (tmp_path / "out.h5").exists()
+
+
 def test_every_kind_of_doubt_is_told_once(run, tmp_path):
     """Of runs without a unit of time: one line, however many there are."""
     paths = [
