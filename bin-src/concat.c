@@ -87,15 +87,13 @@ static int begin(void *self, struct bm_run *run, struct bm_error *err)
     return 0;
 }
 
+/* Numbers are small: none is negative, and differences are exact. */
 static int compare(const void *a, const void *b)
 {
     const struct seen *p = a, *q = b;
+    const int subjects = p->subject - q->subject, session = p->session - q->session;
 
-    if (p->subject != q->subject)
-        return p->subject < q->subject ? -1 : 1;
-    if (p->session != q->session)
-        return p->session < q->session ? -1 : 1;
-    return (p->run > q->run) - (p->run < q->run);
+    return subjects ? subjects : session ? session : p->run - q->run;
 }
 
 static int check_wanted(struct state *s, struct bm_error *err)

@@ -384,9 +384,9 @@ void cli_scans_name(const struct cli_scans *s, struct bm_error *err)
     const struct bm_error said = *err;
 
     for (size_t i = 0; f && f->spooled && i < s->nfiles; i++) {
-        const size_t n = strlen(f->paths[i]);
+        const size_t n = f->spooled[i] ? strlen(f->paths[i]) : 0;
 
-        if (f->spooled[i] && !strncmp(said.text, f->paths[i], n))
+        if (n && !strncmp(said.text, f->paths[i], n))
             (void)snprintf(err->text, sizeof err->text, "%s%s",
                            strcmp(f->names[i], "-") ? f->names[i] : "standard input", said.text + n);
     }

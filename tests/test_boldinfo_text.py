@@ -117,6 +117,13 @@ def test_what_a_name_says(run, tmp_path, name, says):
     assert told == ([f"by name {says}"] if says else [])
 
 
+@pytest.mark.parametrize(("slope", "inter"), [(1, 5), (2, 0), (1, 0)])
+def test_scaling(run, tmp_path, slope, inter):
+    path = write_nifti(tmp_path / "v.nii", np.ones((7, 6, 5), "i2"), slope=slope, inter=inter)
+    wanted = "scaling none" if (slope, inter) == (1, 0) else f"scaling value = {slope} * sample + {inter}"
+    assert wanted in lines(run, path)
+
+
 @pytest.mark.parametrize("n", [1, 2, 40])
 def test_extensions(run, tmp_path, n):
     image = nib.Nifti1Image(bold(volumes=2), np.eye(4))

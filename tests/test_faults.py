@@ -450,6 +450,22 @@ def test_memory_that_ends_while_a_pipe_is_copied(shim, tmp_path):
         assert sorted(os.listdir(tmp_path)) == ["copies", "real.nii"] and not os.listdir(tmp_path / "copies")
 
 
+def test_writes_that_fail_behind_the_last_columns_of_a_series(shim, tmp_path):
+    """ROI voxels that the series does not hold are written when the run ends: each write fails once."""
+    np.save(tmp_path / "roi.npy", np.ones((7, 6, 5), bool))
+    (tmp_path / "in.npys").write_bytes(write_stream([make_run(np.ones((400, 3), "<f4"))]))
+    env = os.environ | {"LD_PRELOAD": shim, "FAULT_CALL": "write", "FAULT_HOW": "ENOSPC"}
+    paths = [str(tmp_path / name) for name in ("roi.npy", "in.npys", "out.npys")]
+    for at in range(1, 100):
+        command = [str(BIN / "applymask"), "-j1", "--roi", *paths]
+        done = subprocess.run(command, env=env | {"FAULT_AT": str(at)}, capture_output=True, timeout=60, check=False)
+        if done.returncode == 0:
+            break
+        assert done.returncode == 1 and b"No space left" in done.stderr, done.stderr
+        assert sorted(os.listdir(tmp_path)) == ["in.npys", "roi.npy"]
+    assert at > 3 and (tmp_path / "out.npys").exists()
+
+
 # Odd names
 
 ODD = [

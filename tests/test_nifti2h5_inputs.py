@@ -51,6 +51,22 @@ def test_one_design_for_one_run(run, session, tmp_path):
     assert got.head["rows"] == 9
 
 
+def test_events_keep_all_volumes(run, session, tmp_path):
+    """They have no length, and no run of them is at rest."""
+    (tmp_path / "events.tsv").write_text("onset\tduration\ttrial_type\n0\t1\tcat\n")
+    args = ["--skip-rest", "--design", tmp_path / "events.tsv", session[0][0], "-"]
+    (got,) = read_stream(run("nifti2h5", *args).out)
+    assert got.head["rows"] == session[0][1].shape[-1]
+
+
+def test_volumes_of_a_run_that_do_not_fit(run, tmp_path):
+    """The first of two runs has volumes of different grids."""
+    shapes = {"run-1_vol1": (3, 4, 5), "run-1_vol2": (3, 4, 6), "run-2_vol1": (3, 4, 5)}
+    paths = [write_nifti(tmp_path / f"{name}.nii", np.ones(shape, "i2")) for name, shape in shapes.items()]
+    run.fails("nifti2h5", "--tr", 2, *paths, tmp_path / "out.h5", says=["run-1_vol2.nii", "3x4x6", "3x4x5"])
+    assert not (tmp_path / "out.h5").exists()
+
+
 def test_every_kind_of_doubt_is_told_once(run, tmp_path):
     """Of runs without a unit of time: one line, however many there are."""
     paths = [
@@ -62,6 +78,7 @@ def test_every_kind_of_doubt_is_told_once(run, tmp_path):
     done = run("nifti2h5", *paths, tmp_path / "b.npys")
     assert done.err.splitlines() == [wanted.replace("run1.nii:", "run1.nii and 3 more:")]
     assert run("nifti2h5", "--tr", 1.5, *paths, tmp_path / "c.npys").err == ""
+    assert run("nifti2h5", "--quiet", *paths, tmp_path / "d.npys").err == ""
 
 
 def test_runs_that_are_zero_throughout(run, tmp_path):
@@ -119,3 +136,11 @@ def test_errors_name_the_pipe_and_not_its_copy(run, tmp_path, piped, size, says)
     run.fails("nifti2h5", *args, cwd=tmp_path, stdin=blob, says=[f"nifti2h5: {name}: ", says])
     if piped == "pipe":
         feeder.join()
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_one_file_that_is_not_there(run, session, tmp_path, missing):
+    paths = [path for path, _ in session]
+    paths[missing].unlink()
+    run.fails("nifti2h5", *paths, tmp_path / "out.h5", says=[paths[missing], "cannot open"])
+    assert not (tmp_path / "out.h5").exists()

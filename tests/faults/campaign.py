@@ -169,7 +169,7 @@ def cases(folder, program):
         ("denoise", "-j1", "--filter", "butterworth", "--high-pass", "0.05", packed, "{out}/a.npys"),
         ("zscore", "-j1", packed, "{out}/a.npys"),
         ("hrfshift", *designs, packed, "{out}/a.h5"),
-        ("hrfshift", "--shift", "cubic", *designs, packed, "{out}/b.npys"),
+        ("hrfshift", "--shift", "cubic", "--categories", "a,b", *designs, packed, "{out}/b.npys"),
         ("hrfshift", "--shift", "sinc", "--edges", "drop", *events, stream, "{out}/events.h5"),
         ("applymask", "-j1", "--roi", folder / "roi.nii.gz", packed, "{out}/a.h5"),
         ("applymask", "-j1", *atlas, stream, "{out}/atlas.npys"),
