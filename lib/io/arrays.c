@@ -212,10 +212,11 @@ static int arrays_finish(struct bm_sink *sink, struct bm_error *err)
 
     if (json_array_size(w->runs) == 0)
         return bm_fail(err, BM_EDATA, "%s: there is no run to write; check the input", w->fmri_path);
-    status = put_header(w, &fmri_entry, err) || write_meta(w, &meta, &meta_entry, err) ||
-                     write_json(w, fmri_entry, meta_entry, &json, err)
-                 ? -1
-                 : 0;
+    status = put_header(w, &fmri_entry, err) || write_meta(w, &meta, &meta_entry, err) ? -1 : 0;
+    if (status)
+        json_decref(fmri_entry);
+    else
+        status = write_json(w, fmri_entry, meta_entry, &json, err);
     if (!status && (bm_bundle_done(&meta, err) || bm_bundle_done(&json, err) || bm_bundle_done(&w->fmri, err)))
         status = -1;
     if (!status && !w->first.meta.history)

@@ -541,7 +541,7 @@ static void written_gzip_depends_on_the_data_only(void)
     }
 }
 
-#ifdef BM_HAVE_ISAL     /* rules/check.mk leads its calls here */
+#ifdef BM_HAVE_ISAL     /* make/check.mk leads its calls here */
 static int deflates_at; /* the how-manieth fails; 0: none */
 
 struct isal_zstream;
