@@ -185,7 +185,6 @@ static void inputs_that_change(void)
 {
     const struct timespec times[2] = {{1000, 500}, {1000, 500}};
     struct stat st;
-    char name[32];
 
     empty_scratch();
     bm_inputs_watch();
