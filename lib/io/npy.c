@@ -319,7 +319,7 @@ int bm_npy_items(const struct bm_npy_header *h, const char *name, size_t *items,
     return 0;
 }
 
-#define SHAPE_TEXT (BM_NPY_MAX_DIMS * 24)
+#define SHAPE_TEXT ((size_t)BM_NPY_MAX_DIMS * 24)
 
 /* "3, 4", or "3," where there is one dimension. */
 static void format_shape(char text[SHAPE_TEXT], size_t ndim, const size_t *shape)
