@@ -22,7 +22,9 @@ include: "rules/shuffle.smk"
 include: "rules/verify.smk"
 include: "rules/fetch.smk"
 include: "rules/operate.smk"
+include: "rules/estimate_facts.smk"
 include: "rules/estimate.smk"
+include: "rules/report_facts.smk"
 include: "rules/report.smk"
 
 

@@ -59,8 +59,11 @@ READER = command.options(
 
 
 # The runs at the end of its command line, and what goes before it. Beside the log stands how much has come.
-TALLY = "--reader=--tally --reader={log:q}.streamed"
-SCANS = "{READER} " + TALLY + " --reader=--stdout -- {params.streamed:q}" if STREAMED else "-- {input.runs:q}"
+SCANS = (
+    "{READER} --reader=--tally --reader={log:q}.streamed --reader=--stdout -- {params.streamed:q}"
+    if STREAMED
+    else "-- {input.runs:q}"
+)
 BEFORE_SCANS = "rm -f {log:q}.streamed; " if STREAMED else ""
 
 
