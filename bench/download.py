@@ -67,6 +67,8 @@ def bench(tree, folder):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not os.path.isdir(sys.argv[1]):
+        sys.exit(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         bench(Path(sys.argv[1]), Path(folder))
     os._exit(0)

@@ -137,8 +137,7 @@ static int choose_tiles(struct cut *c, const struct bm_run *in, struct bm_error 
         if (c->map[i] != BM_NO_COLUMN)
             c->want[c->map[i] / in->tile_cols] = true;
     }
-    if (c->src->want)
-        c->src->want(c->src, c->want);
+    c->src->want(c->src, c->want);
     return 0;
 }
 

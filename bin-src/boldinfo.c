@@ -79,11 +79,11 @@ int main(int argc, char **argv)
             boldinfo_text(info);
         (void)json_array_append_new(all, info);
     }
-    if (as_json && (json_array_size(all) || !failed))
+    if (as_json && json_array_size(all)) {
         (void)json_dumpf(cli.nargs == 1 ? json_array_get(all, 0) : all, stdout,
                          JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-    if (as_json && json_array_size(all))
         (void)putchar('\n');
+    }
     json_decref(all);
     bm_labels_clear(&names);
     if (bm_json_lost()) {

@@ -68,11 +68,11 @@ void info_list_item(const char *what, size_t *column, const char *word)
 
 void info_size(const json_t *info)
 {
-    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB", "EB"}; /* 2^63 bytes are 9.2 EB */
     double size = (double)info_integer(info, "bytes");
     size_t u = 0;
 
-    for (; size >= 1000 && u < 4; u++)
+    for (; size >= 1000; u++)
         size /= 1000;
     if (info_has(info, "bytes"))
         (void)printf(u ? "; %.1f %s" : "; %.0f %s", size, units[u]);

@@ -17,11 +17,15 @@ static void print_levels(const json_t *column)
                        info_text(level, "value"), info_integer(level, "rows"));
         info_list_item("column", &at, word);
     }
-    if (!levels)
-        (void)printf("  %-9s %s: words, many different", "column", info_text(column, "name"));
-    if (info_integer(column, "missing"))
-        (void)printf("%s %lld n/a", levels && !at ? "  column   " : ";", info_integer(column, "missing"));
-    (void)putchar('\n');
+    if (!json_array_size(levels))
+        (void)printf("  %-9s %s: %s", "column", info_text(column, "name"),
+                     levels ? "no values" : "words, many different");
+}
+
+static void print_range(const json_t *column)
+{
+    (void)printf("  %-9s %s: %g to %g, mean %g", "column", info_text(column, "name"), info_real(column, "min"),
+                 info_real(column, "max"), info_real(column, "mean"));
 }
 
 static void print_columns(const json_t *columns)
@@ -31,12 +35,7 @@ static void print_columns(const json_t *columns)
 
     json_array_foreach(columns, i, c)
     {
-        if (!info_has(c, "mean")) {
-            print_levels(c);
-            continue;
-        }
-        (void)printf("  %-9s %s: %g to %g, mean %g", "column", info_text(c, "name"), info_real(c, "min"),
-                     info_real(c, "max"), info_real(c, "mean"));
+        (info_has(c, "mean") ? print_range : print_levels)(c);
         if (info_integer(c, "missing"))
             (void)printf("; %lld n/a", info_integer(c, "missing"));
         (void)putchar('\n');

@@ -196,7 +196,7 @@ static void print_counts(const json_t *runs)
 
 static bool is_set(const json_t *value)
 {
-    return !json_is_null(value) && !json_is_false(value) && !(json_is_array(value) && !json_array_size(value));
+    return !json_is_null(value) && !json_is_false(value);
 }
 
 static void print_setting(const char *name, const json_t *value)

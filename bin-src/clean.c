@@ -110,7 +110,7 @@ static int clean_begin(void *self, struct bm_run *run, struct bm_error *err)
     struct cleaning *s = self;
 
     s->nothing = s->nonfinite = 0;
-    if (s->c->begin && s->c->begin(s->c->self, run, err))
+    if (s->c->begin(s->c->self, run, err))
         return -1;
     s->from = run->dtype;
     s->slope = run->slope;

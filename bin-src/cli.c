@@ -42,13 +42,18 @@ static const struct cli_option common[] = {
 
 static bool progress_on_line;
 
+static void clear_line(void)
+{
+    if (progress_on_line)
+        (void)fputs("\r\033[K", stderr);
+    progress_on_line = false;
+}
+
 BM_PRINTF(3, 0) static void say(const struct cli *cli, const char *kind, const char *fmt, va_list ap)
 {
     char text[1000];
 
-    if (progress_on_line)
-        (void)fputs("\r\033[K", stderr);
-    progress_on_line = false;
+    clear_line();
     (void)vsnprintf(text, sizeof text, fmt, ap);
     bm_printable(text);
     (void)fprintf(stderr, "%s: %s%s\n", cli->program->name, kind, text);
@@ -90,9 +95,7 @@ void cli_usage(const struct cli *cli, const char *fmt, ...)
 
 void cli_error(const struct cli *cli, const struct bm_error *err)
 {
-    if (progress_on_line)
-        (void)fputs("\r\033[K", stderr);
-    progress_on_line = false;
+    clear_line();
     (void)fprintf(stderr, "%s: %s\n", cli->program->name, err->text);
 }
 
@@ -116,25 +119,36 @@ static void on_signal(int number)
     (void)raise(number);
 }
 
+/* What is done about a signal now. */
+static void (*handler(int number))(int)
+{
+    struct sigaction now = {0};
+
+    (void)sigaction(number, NULL, &now);
+    return now.sa_handler;
+}
+
 static void catch_signals(void)
 {
-    const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ};
+    const int numbers[] = {SIGINT,  SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU,
+                           SIGXFSZ, SIGABRT, SIGSEGV, SIGBUS, SIGFPE,  SIGILL}; /* a crash leaves nothing either */
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_NODEFER};
-    struct sigaction old;
 
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        /* what was ignored stays so (nohup, background jobs), but a full file size limit must be an error */
+        /* what was ignored stays so (nohup, background jobs), and what a sanitizer has taken; but a full file size
+         * limit must be an error */
         if (numbers[i] == SIGXFSZ)
             (void)signal(SIGXFSZ, SIG_IGN);
-        else if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        else if (handler(numbers[i]) == SIG_DFL)
             (void)sigaction(numbers[i], &action, NULL);
     }
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGCHLD, SIG_DFL); /* ignored, how a child ended could not be known */
 }
 
 /* ---- help ---- */
 
-static void print_wrapped(FILE *out, const char *text, int indent, int width)
+static void print_wrapped(const char *text, int indent, int width)
 {
     int column = indent;
 
@@ -142,22 +156,22 @@ static void print_wrapped(FILE *out, const char *text, int indent, int width)
         size_t n = strcspn(text, " \n");
 
         if (column > indent && column + 1 + (int)n > width) {
-            (void)fprintf(out, "\n%*s", indent, "");
+            (void)printf("\n%*s", indent, "");
             column = indent;
         } else if (column > indent) {
-            (void)fputc(' ', out);
+            (void)putchar(' ');
             column++;
         }
-        (void)fwrite(text, 1, n, out);
+        (void)fwrite(text, 1, n, stdout);
         column += (int)n;
         text += n;
         if (*text == '\n') {
-            (void)fprintf(out, "\n%*s", indent, "");
+            (void)printf("\n%*s", indent, "");
             column = indent;
         }
         text += *text != '\0';
     }
-    (void)fputc('\n', out);
+    (void)putchar('\n');
 }
 
 static void default_text(const struct cli_option *o, char text[160])
@@ -173,36 +187,41 @@ static void default_text(const struct cli_option *o, char text[160])
         (void)snprintf(text, 160, " [%s]", s);
 }
 
+static const char *value_name(const struct cli_option *o)
+{
+    return o->type == CLI_FLAG ? "" : o->type == CLI_CHOICE ? o->choices : o->metavar;
+}
+
+static const char *several(const struct cli_option *o)
+{
+    return o->type == CLI_LIST ? " May be given several times." : "";
+}
+
+static const char *blank_before_value(const struct cli_option *o)
+{
+    return o->type == CLI_FLAG ? "" : " ";
+}
+
 static void print_option(const struct cli_option *o)
 {
-    char head[160], defaults[160];
+    char head[160], defaults[160], text[1400];
     int n;
 
     if (!o->help)
         return;
-    n = snprintf(head, sizeof head, "  %c%c%s --%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
-                 o->letter ? "," : " ", o->name);
-    if (o->type != CLI_FLAG && n > 0)
-        n += snprintf(head + n, sizeof head - (size_t)n, " %s", o->type == CLI_CHOICE ? o->choices : o->metavar);
+    n = snprintf(head, sizeof head, "  %c%c%s --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
+                 o->letter ? "," : " ", o->name, blank_before_value(o), value_name(o));
     (void)fputs(head, stdout);
-    if (n > 30)
-        (void)printf("\n%*s", 32, "");
-    else
-        (void)printf("%*s", 32 - n, "");
+    (void)printf("%s%*s", n > 30 ? "\n" : "", n > 30 ? 32 : 32 - n, "");
     default_text(o, defaults);
-    {
-        char text[1400];
-
-        (void)snprintf(text, sizeof text, "%s%s%s", o->help, defaults,
-                       o->type == CLI_LIST ? " May be given several times." : "");
-        print_wrapped(stdout, text, 32, 100);
-    }
+    (void)snprintf(text, sizeof text, "%s%s%s", o->help, defaults, several(o));
+    print_wrapped(text, 32, 100);
 }
 
 static void print_help(const struct cli_program *p)
 {
     (void)printf("%s - %s\n\nUsage: %s %s\n\n", p->name, p->purpose, p->name, p->usage);
-    print_wrapped(stdout, p->description, 0, 100);
+    print_wrapped(p->description, 0, 100);
     (void)puts("\nOptions:");
     for (const struct cli_option *o = p->options; o->name; o++)
         print_option(o);
@@ -222,13 +241,13 @@ static void print_markdown_option(const struct cli_option *o)
     if (!o->help)
         return;
     default_text(o, defaults);
-    (void)printf("| `--%s%s", o->name, o->type == CLI_FLAG ? "" : " ");
-    for (const char *s = o->type == CLI_FLAG ? "" : o->type == CLI_CHOICE ? o->choices : o->metavar; *s; s++)
+    (void)printf("| `--%s%s", o->name, blank_before_value(o));
+    for (const char *s = value_name(o); *s; s++)
         (void)printf(*s == '|' ? "\\|" : "%c", *s);
     (void)putchar('`');
     if (o->letter)
         (void)printf(", `-%c`", o->letter);
-    (void)printf(" | %s%s%s |\n", o->help, defaults, o->type == CLI_LIST ? " May be given several times." : "");
+    (void)printf(" | %s%s%s |\n", o->help, defaults, several(o));
 }
 
 static void print_markdown(const struct cli_program *p)
@@ -286,15 +305,22 @@ static const struct cli_option *find_option(const struct cli *cli, const char *n
     return o ? o : find_in(common, name, n, letter);
 }
 
-static bool is_choice(const char *choices, const char *value)
+bool cli_is_choice(const char *choices, const char *value, size_t n)
 {
-    size_t n = strlen(value);
-
     for (const char *p = choices; *p; p += strcspn(p, "|"), p += *p == '|') {
         if (strcspn(p, "|") == n && !strncmp(p, value, n))
             return true;
     }
     return false;
+}
+
+size_t cli_choice(const char *value, const char *const *names)
+{
+    size_t i = 0;
+
+    while (strcmp(value, names[i]) != 0)
+        i++;
+    return i;
 }
 
 static void add_to_list(const struct cli *cli, struct cli_list *list, const char *value)
@@ -332,14 +358,14 @@ static void set_option(const struct cli *cli, const struct cli_option *o, const 
         set_number(cli, o, value);
         break;
     case CLI_CHOICE:
-        if (!is_choice(o->choices, value))
+        if (!cli_is_choice(o->choices, value, strlen(value)))
             cli_usage(cli, "--%s: '%s' is not one of %s", o->name, value, o->choices);
         *(const char **)o->value = value;
         break;
     case CLI_STRING:
         *(const char **)o->value = value;
         break;
-    case CLI_LIST:
+    default: /* CLI_LIST */
         add_to_list(cli, o->value, value);
         break;
     }
@@ -379,7 +405,7 @@ static int parse_option(const struct cli *cli, int argc, char **argv, int i)
             cli_usage(cli, "--%s takes no value", o->name);
     } else if (!value) {
         if (i + 1 == argc)
-            cli_usage(cli, "--%s needs a value (%s)", o->name, o->type == CLI_CHOICE ? o->choices : o->metavar);
+            cli_usage(cli, "--%s needs a value (%s)", o->name, value_name(o));
         value = argv[++i];
     }
     set_option(cli, o, value);
@@ -469,13 +495,10 @@ void cli_check_stdout(const struct cli *cli, const char *output)
 int cli_threads(int64_t wanted)
 {
     cpu_set_t set;
-    int n;
 
     if (wanted > 0)
         return (int)wanted;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && (n = CPU_COUNT(&set)) > 0)
-        return n;
-    return 1;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
 /* ---- provenance ---- */
@@ -566,7 +589,8 @@ void cli_progress(const struct cli *cli, const char *what, uint64_t done, uint64
 
 void cli_progress_end(const struct cli *cli)
 {
-    if (cli->progress && progress_on_line)
+    (void)cli;
+    if (progress_on_line)
         (void)fputc('\n', stderr);
     progress_on_line = false;
 }

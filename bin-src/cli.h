@@ -68,6 +68,10 @@ struct cli {
 void cli_parse(struct cli *cli, const struct cli_program *program, int argc, char **argv);
 /* Ends the process if `output` is "-" and standard output is a terminal: binary data would garble it. */
 void cli_check_stdout(const struct cli *cli, const char *output);
+/* Are the n bytes at `value` one of the choices, "a|b|c"? */
+bool cli_is_choice(const char *choices, const char *value, size_t n);
+/* The place of `value` among names, one of which it must be: for enums that follow an option's choices. */
+size_t cli_choice(const char *value, const char *const *names);
 /* --threads: the option entry to put into a table, and the number to use (0: as many as the cores we may run on). */
 #define CLI_THREADS(var)                                                                                             \
     {                                                                                                                \

@@ -55,6 +55,11 @@ struct state {
     bool wanted[MAX_NUMBER]; /* sessions named by --sessions */
 };
 
+static bool same_session(const struct seen *a, const struct seen *b)
+{
+    return a->subject == b->subject && a->session == b->session;
+}
+
 static int begin(void *self, struct bm_run *run, struct bm_error *err)
 {
     struct state *s = self;
@@ -66,7 +71,7 @@ static int begin(void *self, struct bm_run *run, struct bm_error *err)
             return bm_fail(err, BM_EDATA,
                            "run %s: session %d, run %d of subject %d comes twice; name each input once", run->label,
                            now.session, now.run, now.subject);
-        if (i + 1 < s->n && s->list[i].session == now.session && s->list[s->n - 1].session != now.session)
+        if (same_session(&s->list[i], &now) && !same_session(&s->list[s->n - 1], &now))
             return bm_fail(err, BM_EDATA,
                            "run %s: session %d comes back after others; keep a session's runs together", run->label,
                            now.session);
@@ -82,22 +87,20 @@ static int begin(void *self, struct bm_run *run, struct bm_error *err)
     return 0;
 }
 
+/* Numbers are small: none is negative, and differences are exact. */
 static int compare(const void *a, const void *b)
 {
     const struct seen *p = a, *q = b;
+    const int subjects = p->subject - q->subject, session = p->session - q->session;
 
-    if (p->subject != q->subject)
-        return p->subject < q->subject ? -1 : 1;
-    if (p->session != q->session)
-        return p->session < q->session ? -1 : 1;
-    return (p->run > q->run) - (p->run < q->run);
+    return subjects ? subjects : session ? session : p->run - q->run;
 }
 
 static int check_wanted(struct state *s, struct bm_error *err)
 {
     for (size_t i = 0; i < s->n; i++)
         s->wanted[s->list[i].session] = false;
-    for (int k = 0; k < MAX_NUMBER && sessions; k++) {
+    for (int k = 0; k < MAX_NUMBER; k++) {
         if (s->wanted[k])
             return bm_fail(err, BM_EDATA, "session %d: is named by --sessions %s but is not among the inputs", k,
                            sessions);

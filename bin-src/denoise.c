@@ -348,7 +348,7 @@ static void check_expand(const struct cli *cli)
     for (const char *p = expand; p && *p; p += strcspn(p, ","), p += *p == ',') {
         size_t n = strcspn(p, ",");
 
-        if (!(n == 11 && !strncmp(p, "derivatives", n)) && !(n == 7 && !strncmp(p, "squares", n)))
+        if (!cli_is_choice("derivatives|squares", p, n))
             cli_usage(cli, "--expand: '%.*s' is not one of derivatives, squares", (int)n, p);
     }
 }

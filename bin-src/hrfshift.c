@@ -308,21 +308,22 @@ static bool names_a_run(const char *pattern, const char *path)
 /* The pattern with its placeholders as "*", all else taken literally. */
 static char *as_glob(const char *pattern, struct bm_error *err)
 {
-    struct bm_buf text = {0};
-    int bad = 0;
+    char *text = bm_alloc(2 * strlen(pattern) + 1, 1, "pattern", err), *end = text;
 
-    for (const char *p = pattern; *p && !bad; p++) {
+    if (!text)
+        return NULL;
+    for (const char *p = pattern; *p; p++) {
         if (*p == '{') {
-            bad = bm_buf_append(&text, "*", 1, err);
+            *end++ = '*';
             p += strcspn(p, "}") - (strchr(p, '}') ? 0 : 1);
-        } else {
-            bad = (strchr("*?[]\\", *p) && bm_buf_append(&text, "\\", 1, err)) || bm_buf_append(&text, p, 1, err);
+            continue;
         }
+        if (strchr("*?[]\\", *p))
+            *end++ = '\\';
+        *end++ = *p;
     }
-    if (!bad && bm_buf_append(&text, "", 1, err) == 0)
-        return text.data;
-    bm_buf_free(&text);
-    return NULL;
+    *end = '\0';
+    return text;
 }
 
 static int collect_from(struct bm_categories *cats, const char *path, struct bm_error *err)
@@ -381,20 +382,10 @@ static int given_categories(struct bm_categories *cats, struct bm_error *err)
     return 0;
 }
 
-/* The place of `value` in names, which it must be one of. */
-static int choice(const char *value, const char *const *names)
-{
-    int i = 0;
-
-    while (strcmp(value, names[i]) != 0)
-        i++;
-    return i;
-}
-
 static void set_shift(struct state *s, struct bm_op *op)
 {
-    s->shift = (enum bm_shift)choice(shift, (const char *const[]){"none", "linear", "cubic", "sinc"});
-    s->plan.edges = (enum bm_edges)choice(edges, (const char *const[]){"hold", "drop", "mark"});
+    s->shift = (enum bm_shift)cli_choice(shift, (const char *const[]){"none", "linear", "cubic", "sinc"});
+    s->plan.edges = (enum bm_edges)cli_choice(edges, (const char *const[]){"hold", "drop", "mark"});
     s->to = cli_dtype(dtype);
     if (s->shift != BM_SHIFT_NONE) {
         op->tile = tile;

@@ -49,7 +49,7 @@ static int add_files(struct cli_mask *out, const struct bm_roi *roi, struct bm_e
 
     if (add_input(out, roi->path, roi->bytes, roi->crc32, err))
         return -1;
-    return t && t->n ? add_input(out, t->path, t->bytes, t->crc32, err) : 0;
+    return t ? add_input(out, t->path, t->bytes, t->crc32, err) : 0;
 }
 
 /* ---- one SPEC after the other ---- */

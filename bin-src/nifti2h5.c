@@ -271,6 +271,7 @@ int main(int argc, char **argv)
     if (!status)
         status = choose_voxels(&j, &err) || pack_all(&j, &err) ? -1 : 0;
     cli_progress_end(&j.cli);
+    cli_scans_name(&scans, &err);
     cli_scans_free(&scans);
     if (status)
         cli_fail(&j.cli, &err);

@@ -9,6 +9,7 @@
 #include "spool.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -295,7 +296,7 @@ struct doubt {
 };
 
 struct doubts {
-    struct doubt kinds[16]; /* there are fewer kinds in all */
+    struct doubt *kinds; /* room for one of each file */
     size_t n;
 };
 
@@ -307,8 +308,6 @@ static void add_doubt(struct doubts *d, const char *text, const char *file)
         return;
     while (k < d->n && strcmp(d->kinds[k].text, text) != 0)
         k++;
-    if (k == sizeof d->kinds / sizeof d->kinds[0])
-        return;
     if (k == d->n) {
         d->kinds[d->n++].file = file;
         memcpy(d->kinds[k].text, text, strlen(text) + 1);
@@ -353,16 +352,19 @@ static int check_run(struct cli_scans *s, size_t i, struct doubts *about, struct
 
 static int check_runs(struct cli_scans *s, struct bm_error *err)
 {
-    struct doubts *d = bm_calloc(2, sizeof *d, "warnings", err);
-    int status = d ? 0 : -1;
+    struct doubt *kinds = bm_calloc(2 * s->nfiles, sizeof *kinds, "warnings", err);
+    struct doubts about = {kinds, 0}, about_tr = {kinds + s->nfiles, 0};
+    int status = 0;
 
+    if (!kinds)
+        return -1;
     for (size_t i = 0; i < s->n && !status; i++)
-        status = check_run(s, i, &d[0], &d[1], err);
+        status = check_run(s, i, &about, &about_tr, err);
     if (!status) {
-        warn(s->cli, &d[0], "");
-        warn(s->cli, &d[1], "; give --tr to be sure");
+        warn(s->cli, &about, "");
+        warn(s->cli, &about_tr, "; give --tr to be sure");
     }
-    free(d);
+    free(kinds);
     return status;
 }
 
@@ -374,6 +376,20 @@ int cli_scans_find(struct cli_scans *s, struct bm_error *err)
         return -1;
     lists = all_single(s, err);
     return lists < 0 || make_runs(s, lists > 0, err) || check_runs(s, err) ? -1 : 0;
+}
+
+void cli_scans_name(const struct cli_scans *s, struct bm_error *err)
+{
+    const struct cli_scans_files *f = s->own;
+    const struct bm_error said = *err;
+
+    for (size_t i = 0; f && f->spooled && i < s->nfiles; i++) {
+        const size_t n = f->spooled[i] ? strlen(f->paths[i]) : 0;
+
+        if (n && !strncmp(said.text, f->paths[i], n))
+            (void)snprintf(err->text, sizeof err->text, "%s%s",
+                           strcmp(f->names[i], "-") ? f->names[i] : "standard input", said.text + n);
+    }
 }
 
 void cli_scans_free(struct cli_scans *s)

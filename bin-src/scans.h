@@ -31,6 +31,8 @@ struct cli_scans {
  * files: one of each, or, where every file holds a single volume, one of all files in a row whose names say the same
  * subject, session and run. Warns of what is in doubt, once for each kind. */
 int cli_scans_find(struct cli_scans *s, struct bm_error *err) BM_MUST_USE;
+/* Where an error names the copy of a pipe, which tells the user nothing, it names the pipe instead. */
+void cli_scans_name(const struct cli_scans *s, struct bm_error *err);
 void cli_scans_free(struct cli_scans *s);
 
 #endif

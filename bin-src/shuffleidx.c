@@ -88,20 +88,12 @@ struct job {
     char *step;
 };
 
-static size_t choice(const char *value, const char *const *names)
-{
-    size_t i = 0;
-    while (strcmp(value, names[i]) != 0)
-        i++;
-    return i;
-}
-
 static int set_rules(struct job *job, struct bm_error *err)
 {
     struct bm_split_rule *rule = &job->rule;
     *rule = (struct bm_split_rule){.window = window, .lag = lag, .seed = (uint64_t)seed, .parts = 1};
-    rule->unit = (enum bm_unit)choice(unit, (const char *const[]){"row", "presentation"});
-    rule->by = (enum bm_by)choice(by, (const char *const[]){"row", "run", "session", "image"});
+    rule->unit = (enum bm_unit)cli_choice(unit, (const char *const[]){"row", "presentation"});
+    rule->by = (enum bm_by)cli_choice(by, (const char *const[]){"row", "run", "session", "image"});
     rule->share[0] = BM_SHARE_ONE;
     if (split && bm_split_parse(split, rule, err) < 0)
         return -1;
@@ -113,7 +105,7 @@ static int set_rules(struct job *job, struct bm_error *err)
             "--window: single rows cannot be kept apart by windows; add --by image or --unit presentation");
     job->order =
         (struct bm_order){BM_ORDER_NONE, (size_t)block_rows, (size_t)buffer_blocks, (uint64_t)seed, (uint64_t)epoch};
-    job->order.mode = (enum bm_order_mode)choice(mode, (const char *const[]){"none", "full", "block"});
+    job->order.mode = (enum bm_order_mode)cli_choice(mode, (const char *const[]){"none", "full", "block"});
     return 0;
 }
 

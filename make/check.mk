@@ -14,6 +14,7 @@ WRAPPED_IN = $(shell sed -nE 's/^WRAP(_CLOSE|_TRANSFER)?\(([A-Za-z0-9_]+, )?([A-
 $(OUT)/tests/unit/test_hdf5: LDFLAGS += $(call WRAPPED_IN,tests/unit/test_hdf5.c)
 $(OUT)/tests/unit/test_system: LDFLAGS += $(call WRAPPED_IN,tests/unit/test_system.c) -Wl,--wrap=open,--wrap=close \
                                           -Wl,--wrap=fsync,--wrap=pthread_create
+$(OUT)/tests/unit/test_bytes: LDFLAGS += -Wl,--wrap=isal_deflate
 
 .PHONY: unit check check-quick deps-check style format
 unit: $(UNIT_BIN) ## Build the unit tests

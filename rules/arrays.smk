@@ -65,7 +65,8 @@ else:
             stages=direct_stages,
             join=join_options,
         shell:
-            "threads={threads}; (nifti2h5 --threads $threads {params.read} "
-            + ("{READER} -- {params.streamed:q}" if STREAMED else "-- {input.runs:q}")
+            BEFORE_SCANS
+            + "threads={threads}; (nifti2h5 --threads $threads {params.read} "
+            + SCANS
             + " - | {params.stages}"
             " concat --threads $threads {params.join} -- - {output.fmri:q}) 2> {log:q}"

@@ -9,14 +9,15 @@
 # have.
 import json
 import os
+import re
 import shlex
 import sys
 
 from configuration import command, schema, stages, values
 from dataset import files, layout, patterns, rois
 from dataset.dataset import Dataset
-from fetch import listing
-from operate import asks
+from fetch import listing, needs
+from operate import asks, progress
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
@@ -29,6 +30,8 @@ def checked(function, *args, **named):
         raise WorkflowError(f"config: {error}")
 
 
+if not workflow.output_settings.verbose:
+    progress.say_plainly(logger)
 config.update(schema.complete(config))
 
 

@@ -53,9 +53,15 @@ if STREAMED and (config["route"] != "direct" or {"packed", "clean"} & set(config
 READER = command.options(
     reader=[
         *(*PYTHON, "fetch"),
-        *("--settings", json.dumps(REMOTE), "--expect", listing.place(ROOT, "listing.json"), "--stdout"),
+        *("--settings", json.dumps(REMOTE), "--expect", listing.place(ROOT, "listing.json")),
     ]
 )
+
+
+# The runs at the end of its command line, and what goes before it. Beside the log stands how much has come.
+TALLY = "--reader=--tally --reader={log:q}.streamed"
+SCANS = "{READER} " + TALLY + " --reader=--stdout -- {params.streamed:q}" if STREAMED else "-- {input.runs:q}"
+BEFORE_SCANS = "rm -f {log:q}.streamed; " if STREAMED else ""
 
 
 def stored_runs(wildcards):

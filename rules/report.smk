@@ -1,4 +1,77 @@
 # The report and what it is drawn from. Nothing here is made unless somebody asks for it.
+
+
+# Without a mask nifti2h5 reads runs twice, which a stream does not allow.
+MEASURED = not STREAMED or bool(config["layout"]["mask"])
+NOT_MEASURED = (
+    "Nothing was measured: the runs are streamed from a bucket (remote: stream), and a stream is read once, which takes a"
+    " brain mask. Name one (layout: mask), or fetch the runs (remote: {stream: false})."
+)
+
+
+def motion_tables(subject):
+    """Those that are here: of a bucket, tables are fetched if the cleaning or `remote: extras` asks for them."""
+    patterns = DATA.patterns_of("confounds", subject)
+    return [file for pattern in patterns for file in pattern.find(files.Disk())]
+
+
+def session_facts(subject, session):
+    """Numbers of the session's runs: those used, those at rest or left out, and the files of motion."""
+    used = task_runs(subject, session)
+    scanned = [
+        file for file in scans(subject) if DATA.session_numbers(subject)[file.labels.get("session")] == session
+    ]
+    tables = DATA.of_session(motion_tables(subject), subject, session)
+    motion = [layout.nearest(tables, run.labels) for run in used]
+    return {
+        "session": session,
+        "runs": [run.number for run in used],
+        "others": sorted({layout.run_number(file.labels) for file in scanned} - {run.number for run in used}),
+        "motion": [file.path if file else None for file in motion],
+    }
+
+
+def report_facts(wildcards):
+    """What the report tells that is in no file of ours."""
+    facts = [session_facts(wildcards.subject, session) for session in sessions(wildcards.subject)]
+    left_out = sorted(set(DATA.left_out.get(wildcards.subject, [])))
+    return {"sessions": facts, "left_out": left_out, "unmeasured": None if MEASURED else NOT_MEASURED}
+
+
+def report_settings(wildcards):
+    wanted = ("sessions", "runs", "route", "rois", "pack", "clean", "labels", "arrays")
+    chosen = {key: config["layout"][key] for key in ("preset", "entities") if config["layout"][key]}
+    return {"root": config["root"], "layout": chosen} | {key: config[key] for key in wanted}
+
+
+def measured_sessions(wildcards):
+    folder = QUALITY.format(subject=wildcards.subject)
+    if not MEASURED:
+        return []
+    return [f"{folder}/session_{session:02d}.json" for session in sessions(wildcards.subject)]
+
+
+def made_files(wildcards):
+    """What the report tells of besides: those of the configured ROIs' arrays that are there, or will be by this
+    call."""
+    paths = roi_targets(wildcards.subject, "json")
+    return [path for path in paths if os.path.exists(path) or is_asked_for(path.removesuffix(".json"))]
+
+
+def is_asked_for(stem):
+    """Whether the call names files of these arrays, or asks for all targets while they are among them."""
+    asked = workflow.dag_settings.targets
+    if "all" in asked and needs.READ_ROIS & set(config["targets"]):
+        return True
+    return any(
+        re.fullmatch(re.escape(stem) + r"\.(fmri\.npy|meta\.npy|json|(shuffle|split)\..*)", text) for text in asked
+    )
+
+
+def reports(wildcards):
+    return [f"{SUBJECT.format(subject=subject)}/report.html" for subject in subjects()]
+
+
 if config["route"] == "packed":
 
     rule quality:
@@ -29,7 +102,7 @@ else:
     rule quality:
         """Measures the runs of one session straight from the scans; nothing is packed."""
         input:
-            runs=run_files,
+            runs=stored_runs,
             designs=ancient(design_files),
             mask=mask_file,
         output:
@@ -44,14 +117,16 @@ else:
             "../envs/boldmill.yaml"
         threads: config["threads"]["pack"]
         resources:
-            mem_mb=asks.memory(1024, per_largest=2),
-            runtime=asks.minutes(10, per_gb=2),
+            mem_mb=asks.memory(1024 + 384 * STREAMED, per_largest=2),
+            runtime=asks.minutes(10, per_gb=2, besides=streamed_bytes),
         params:
-            states=states_of(run_files, mask_file),
+            states=states_of(stored_runs, mask_file),
             read=lambda wildcards: command.options(**read_options(wildcards), mask=mask_file(wildcards)),
+            streamed=streamed_runs,
+            etags=streamed_etags,
             options=command.options(**config["report"]),
         shell:
-            "(nifti2h5 --threads {threads} {params.read} -- {input.runs:q} - |"
+            BEFORE_SCANS + "(nifti2h5 --threads {threads} {params.read} " + SCANS + " - |"
             " boldqc --threads {threads} {params.options} -- - {output.json:q}) 2> {log:q}"
 
 

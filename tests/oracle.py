@@ -37,7 +37,7 @@ class Run:
 
 def read_stream(blob):
     """All runs of a tile stream. The loop is the ten-line reader; what is asserted is what a reader may rely on."""
-    f, runs = io.BytesIO(blob), []
+    f, runs, ended = io.BytesIO(blob), [], 0
     while (head := json.loads(np.load(f).tobytes()))["boldmill"] == "run":
         voxels = np.load(f)
         meta = np.load(f) if head["history"] else None

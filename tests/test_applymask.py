@@ -458,3 +458,41 @@ def test_masking_first_or_last_gives_the_same_bits(run, tmp_path, stages):
     assert first.data.tobytes() == last.data.tobytes()
     assert np.array_equal(first.voxels, last.voxels)
     assert first.data.any()
+
+
+def test_runs_of_different_grids(run, tmp_path):
+    """The ROI is looked at again where the grid changes, and does not fit."""
+    data = np.arange(12, dtype="<f4").reshape(4, 3)
+    runs = [make_run(data), make_run(data, run=2), make_run(data, run=3, dims=[6, 6, 6])]
+    np.save(tmp_path / "roi.npy", np.ones((7, 6, 5), bool))
+    args = ["--roi", tmp_path / "roi.npy", "-", tmp_path / "out.npys"]
+    run.fails("applymask", *args, stdin=write_stream(runs), says=["roi.npy", "7x6x5", "6x6x6"])
+    assert not (tmp_path / "out.npys").exists()
+
+
+def test_an_output_that_fails_at_the_last_columns(run, tmp_path):
+    """Voxels behind all that the series has are settled when the run ends; then the only tile is written."""
+    np.save(tmp_path / "roi.npy", np.ones((7, 6, 5), bool))
+    stream = write_stream([make_run(np.ones((400, 3), "<f4"))])
+    with open("/dev/full", "wb") as full:
+        run.fails(
+            "applymask", "--roi", tmp_path / "roi.npy", "-", "-", stdin=stream, stdout=full, says="standard output"
+        )
+
+
+@pytest.mark.parametrize("option", [["--minus", "a.npy"], ["--table", "t.ctab"], ["--labels", "1"]])
+def test_more_of_a_mask_that_is_not_there(run, tmp_path, option):
+    run.fails(
+        "applymask", *option, "in.npys", "out.npys", status=2, says="say more of a --roi; give one", cwd=tmp_path
+    )
+
+
+@pytest.mark.parametrize(("text", "says"), [("", "names no labels"), (None, "cannot open")])
+def test_tables_of_names_that_are_none(run, tmp_path, text, says):
+    np.save(tmp_path / "roi.npy", np.ones((7, 6, 5), bool))
+    if text is not None:
+        (tmp_path / "t.ctab").write_text(text)
+    args = ["--roi", tmp_path / "roi.npy", "--table", tmp_path / "t.ctab", "-", tmp_path / "out.npys"]
+    stream = write_stream([make_run(np.ones((4, 3), "<f4"))])
+    run.fails("applymask", *args, stdin=stream, says=["t.ctab", says])
+    assert not (tmp_path / "out.npys").exists()

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import PATIENCE, PROGRAMS, bold, last_line, write_nifti
+from conftest import BIN, PATIENCE, PROGRAMS, bold, last_line, write_nifti
 from oracle import make_run, read_stream, write_stream
 
 OPTIONS = {
@@ -35,6 +35,7 @@ DEFAULTS = {
     "nifti2h5": ["deflate"],
     "boldqc": ["1", "300"],
 }
+SANITIZED = "asan" in BIN.parts or "tsan" in BIN.parts
 STREAMERS = ("nifti2h5", "detrend", "denoise", "zscore", "hrfshift", "applymask", "concat")
 READERS = ("detrend", "denoise", "zscore", "hrfshift", "applymask", "concat")
 ROWS = 30
@@ -106,6 +107,23 @@ def test_help_names_every_option_and_shows_defaults(run, name):
 
 
 @every_program
+def test_the_page_has_every_line_of_the_help(run, name):
+    """docs/tools is made of it: the same options with the same words, in tables."""
+    page, text = run(name, "--help-markdown").text, " ".join(run(name, "--help").text.split())
+    rows = [line for line in page.splitlines() if line.startswith("| `--")]
+    assert page.startswith(f"# {name}\n") and len(rows) == len(
+        set(re.findall(r"--[\w-]+(?= |$)", text)) & named(rows)
+    )
+    for row in rows:
+        option, meaning = re.fullmatch(r"\| `(--[^`]*)`(?:, `-.`)? \| (.*) \|", row).groups()
+        assert option.replace("\\|", "|") in text and " ".join(meaning.split()) in text, row
+
+
+def named(rows):
+    return {re.match(r"\| `(--[\w-]+)", row)[1] for row in rows}
+
+
+@every_program
 def test_version(run, name):
     done = run(name, "--version")
     assert re.match(rf"{name} .*\d+\.\d+", done.text)
@@ -145,9 +163,11 @@ def test_no_arguments(run, name):
         ("applymask", ["--absent", "maybe"]),
         ("concat", ["--dtype", "int8"]),
         ("concat", ["--sessions", "3-1x"]),
+        ("concat", ["--sessions", "0"]),
         ("nifti2h5", ["--store", "lz4"]),
         ("nifti2h5", ["--volumes", "0x10"]),
         ("nifti2h5", ["--tr", "-2"]),
+        ("nifti2h5", ["--tr", "1001"]),
         ("shuffleidx", ["--seed", "-1.5"]),
         ("shuffleidx", ["--split", "train=0.8,val=lots"]),
         ("synthnsd", ["--dims", "1,2"]),
@@ -158,6 +178,37 @@ def test_bad_value(run, inputs, tmp_path, name, args):
     target = tmp_path / target_of(name)
     run.fails(name, *arguments(name, inputs, target), *args, status=2, says=args[0])
     assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "says"),
+    [
+        ("detrend", ["--keep-mean=yes"], "--keep-mean takes no value"),
+        ("detrend", ["-qj2"], "--quiet takes no value"),
+        ("detrend", ["--order"], "--order needs a value (K)"),
+        ("zscore", ["--method"], "--method needs a value (zscore|demean|psc)"),
+        ("detrend", ["-j"], "--threads needs a value (N)"),
+        ("detrend", ["-%"], "unknown option '-%'"),
+        ("detrend", ["--ord", "1"], "unknown option '--ord'"),
+        ("applymask", [], "give a mask with --roi SPEC"),
+        ("applymask", ["--where", "a.npy > 0"], "say more of a --roi"),
+        ("hrfshift", [], "--design"),
+        ("nifti2h5", ["--skip-rest"], "--skip-rest needs --design"),
+        ("nifti2h5", ["--labels", "1"], "say more of a --mask"),
+        ("denoise", ["--expand", "derivativez", "--confounds", "x"], "'derivativez' is not one of"),
+        ("denoise", ["--expand", "squares,", "--low-pass", "1"], "--low-pass needs"),
+        ("denoise", ["--expand", ",squares"], "'' is not one of"),
+        ("denoise", ["--censor-before", "1"], "--censor-before needs --censor"),
+        ("denoise", ["--censor-after", "1"], "--censor-after needs --censor"),
+        ("synthnsd", ["--volumes", "1"], "a run needs 2 or more"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_mistakes_on_the_command_line(run, tmp_path, name, args, says):
+    """Told before any file is looked at."""
+    files = [tmp_path / "none", tmp_path / target_of(name)][name == "synthnsd" :]
+    done = run.fails(name, *files, *args, status=2, says=[says, f"try '{name} --help'"])
+    assert done.out == b"" and names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["detrend", "hrfshift", "shuffleidx"])
@@ -372,9 +423,29 @@ def test_input_as_its_own_output(run, inputs, tmp_path, kind):
 # Interrupts and broken pipes ----------------------------------------------------------------------------------------
 
 
+SENT = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
+CRASHES = [
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGABRT,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGQUIT,
+    signal.SIGALRM,
+]
+
+
+@pytest.mark.parametrize("sent", CRASHES)
+def test_a_crash_leaves_nothing(run, inputs, tmp_path, sent):
+    """As when the HDF5 library finds no memory."""
+    if SANITIZED and sent in CRASHES[:5]:
+        pytest.skip("sanitizers have these")
+    test_interrupt_leaves_nothing(run, inputs, tmp_path, "concat", ".fmri.npy", sent)
+
+
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("kind", [".h5", ".npys"])
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+@pytest.mark.parametrize("sent", SENT)
 def test_interrupt_leaves_nothing(run, inputs, tmp_path, name, kind, sent):
     """Half a stream comes, then nothing more; the program waits with its temporary open."""
     blob = (inputs / "run.npys").read_bytes()

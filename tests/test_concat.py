@@ -251,3 +251,24 @@ def test_h5py_reads_runs_of_different_lengths_as_one_matrix(run, parts, tmp_path
     with h5py.File(tmp_path / "all.h5") as f:
         assert np.array_equal(f["fmri"][...], np.vstack([p.data for p in made]))
         assert np.array_equal(f["metadata"][...], np.concatenate([p.meta for p in made]))
+
+
+def test_two_subjects(run, tmp_path):
+    """In a stream each has its own sessions; files are kept apart."""
+    made = [part(*which, history=0, subject=subject) for *which, subject in ((1, 1, 1), (2, 1, 1), (1, 1, 2))]
+    blob = write_stream(made)
+    got = read_stream(run("concat", "-", "-", stdin=blob).out)
+    assert [(r.head["subject"], r.head["session"]) for r in got] == [(1, 1), (1, 2), (2, 1)]
+    for name in ("x.h5", "x.fmri.npy"):
+        run.fails("concat", "-", tmp_path / name, stdin=blob, says="keep subjects apart")
+    back = write_stream([*made, part(1, 2, history=0, subject=1)])
+    run.fails("concat", "-", "-", stdin=back, says="session 1 comes back after others")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_session_beyond_any_list(run, tmp_path):
+    blob = write_stream([part(20000)])
+    run.fails(
+        "concat", "--sessions", "1-9999", "-", tmp_path / "x.npys", stdin=blob, says="session 20000 is not one of"
+    )
+    assert list(tmp_path.iterdir()) == []

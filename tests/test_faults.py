@@ -410,6 +410,62 @@ def stopped(shim, command, call, at):
     raise AssertionError(f"does not stop before {call} {at}")
 
 
+# Pipes that are copied, since they must be read twice
+
+
+SPOOLS = {  # where the call that fails is, what fails, and what is said
+    "the copy is not made": ("copies", "open", "EIO", "copies/boldmill-"),
+    "the copy is not written": ("copies", "write", "ENOSPC", "No space left"),
+    "the pipe is not opened": ("run.nii", "open", "EIO", "run.nii: cannot be opened"),
+}
+
+
+@pytest.mark.parametrize("why", SPOOLS)
+def test_a_pipe_whose_copy_fails(shim, tmp_path, why):
+    under, call, how, says = SPOOLS[why]
+    (tmp_path / "copies").mkdir()
+    os.mkfifo(tmp_path / "run.nii")
+    blob = write_nifti(tmp_path / "real.nii", bold()).read_bytes()
+    env = {"TMPDIR": str(tmp_path / "copies"), "LD_PRELOAD": shim, "FAULT_UNDER": str(tmp_path / under)}
+    env |= {"FAULT_CALL": call, "FAULT_AT": "1", "FAULT_HOW": how}
+    name = "run.nii" if under == "run.nii" else "-"
+    command = [str(BIN / "nifti2h5"), str(tmp_path / name) if name != "-" else "-", str(tmp_path / "out.h5")]
+    done = subprocess.run(command, input=blob, env=os.environ | env, capture_output=True, timeout=60, check=False)
+    said = done.stderr.decode()
+    assert done.returncode == 1 and said.startswith("nifti2h5: ") and says in said, said
+    assert sorted(os.listdir(tmp_path)) == ["copies", "real.nii", "run.nii"] and not os.listdir(tmp_path / "copies")
+
+
+def test_memory_that_ends_while_a_pipe_is_copied(shim, tmp_path):
+    """Each of the first allocations fails once: a message, and neither a copy nor an output stays."""
+    blob = write_nifti(tmp_path / "real.nii", bold()).read_bytes()
+    (tmp_path / "copies").mkdir()
+    env = os.environ | {"TMPDIR": str(tmp_path / "copies"), "LD_PRELOAD": shim, "FAULT_CALL": "alloc"}
+    env["FAULT_HOW"] = "ENOMEM"
+    for at in range(1, 25):
+        command = [str(BIN / "nifti2h5"), "-j1", "-", str(tmp_path / "out.h5")]
+        env["FAULT_AT"] = str(at)
+        done = subprocess.run(command, input=blob, env=env, capture_output=True, timeout=60, check=False)
+        assert done.returncode in (1, 2) and b"memory" in done.stderr, (at, done.stderr)
+        assert sorted(os.listdir(tmp_path)) == ["copies", "real.nii"] and not os.listdir(tmp_path / "copies")
+
+
+def test_writes_that_fail_behind_the_last_columns_of_a_series(shim, tmp_path):
+    """ROI voxels that the series does not hold are written when the run ends: each write fails once."""
+    np.save(tmp_path / "roi.npy", np.ones((7, 6, 5), bool))
+    (tmp_path / "in.npys").write_bytes(write_stream([make_run(np.ones((400, 3), "<f4"))]))
+    env = os.environ | {"LD_PRELOAD": shim, "FAULT_CALL": "write", "FAULT_HOW": "ENOSPC"}
+    paths = [str(tmp_path / name) for name in ("roi.npy", "in.npys", "out.npys")]
+    for at in range(1, 100):
+        command = [str(BIN / "applymask"), "-j1", "--roi", *paths]
+        done = subprocess.run(command, env=env | {"FAULT_AT": str(at)}, capture_output=True, timeout=60, check=False)
+        if done.returncode == 0:
+            break
+        assert done.returncode == 1 and b"No space left" in done.stderr, done.stderr
+        assert sorted(os.listdir(tmp_path)) == ["in.npys", "roi.npy"]
+    assert at > 3 and (tmp_path / "out.npys").exists()
+
+
 # Odd names
 
 ODD = [

@@ -20,7 +20,7 @@ pytest.importorskip("moto", reason="moto is not installed; make .venv/ready inst
 
 from s3server import KEYS, also, call, cut, flip, headers, replace, serving, slow, stall, status
 
-from fetch import program, transfer
+from fetch import download, pieces, program, transfer
 from fetch.bucket import Bucket, Object, Trouble
 
 NUMBERS = count()
@@ -81,6 +81,21 @@ def take(bucket, tmp_path):
     return take
 
 
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Of 256 KiB; the object has 13."""
+    monkeypatch.setattr(pieces, "SIZE", 1 << 18)
+    monkeypatch.setattr(pieces, "LARGE", 1 << 20)
+
+
+@pytest.fixture(params=["one stream", "pieces"])
+def in_pieces(request):
+    """A test that holds for both ways to write a file; whether it is in pieces."""
+    if request.param == "pieces":
+        request.getfixturevalue("small_pieces")
+    return request.param == "pieces"
+
+
 def parts(folder):
     return [path.name for path in folder.rglob("*.part")]
 
@@ -88,7 +103,7 @@ def parts(folder):
 # One object
 
 
-def test_a_file_is_what_the_object_is(take, tmp_path):
+def test_a_file_is_what_the_object_is(take, in_pieces, tmp_path):
     assert take() == ("md5", len(DATA))
     assert (tmp_path / "b.nii.gz").read_bytes() == DATA and not parts(tmp_path)
 
@@ -142,19 +157,19 @@ def test_wrong_bytes_are_fetched_again(s3, take, tmp_path):
     assert (tmp_path / "b.nii.gz").read_bytes() == DATA
 
 
-def test_bytes_that_stay_wrong_get_no_name(s3, take, tmp_path):
-    s3.faults(NAME, *[flip(1000)] * 9)
+def test_bytes_that_stay_wrong_get_no_name(s3, take, in_pieces, tmp_path):
+    s3.faults(NAME, *[flip(-1)] * (39 if in_pieces else 3))
     with pytest.raises(Trouble, match="its MD5 is .*3 times over"):
         take()
-    assert len(s3.gets(NAME)) == 3
+    assert in_pieces or len(s3.gets(NAME)) == 3
     assert not (tmp_path / "b.nii.gz").exists() and not parts(tmp_path)
 
 
-def test_damage_in_the_bucket_itself_is_found_by_its_gzip_trailer(s3, take, tmp_path):
+def test_damage_in_the_bucket_itself_is_found_by_its_gzip_trailer(s3, take, in_pieces, tmp_path):
     s3.put("cut.nii.gz", DATA[:-4])
     with pytest.raises(Trouble, match="gzip data end early, in the bucket itself"):
         take("cut.nii.gz")
-    assert len(s3.gets("cut.nii.gz")) == 1
+    assert len(s3.gets("cut.nii.gz")) == (13 if in_pieces else 1)
     s3.put("page.nii.gz", b"<html>please log in</html>")
     with pytest.raises(Trouble, match="holds no gzip data"):
         take("page.nii.gz")
@@ -178,10 +193,10 @@ def test_a_server_that_does_not_look_at_if_match(s3, bucket, take, tmp_path):
     assert [request.start > 0 for request in s3.gets(NAME)] == [False, True, False]
 
 
-def test_an_object_that_never_stays_the_same(s3, take):
+def test_an_object_that_never_stays_the_same(s3, take, in_pieces):
     number = count()
     change = call(lambda: s3.put(NAME, gzip.compress(b"%d" % next(number))))
-    s3.faults(NAME, *[change] * 9)
+    s3.faults(NAME, *[change] * 99)
     with pytest.raises(Trouble, match="again and again"):
         take()
 
@@ -206,25 +221,25 @@ def test_a_part_of_an_earlier_call_is_gone_on_with(s3, bucket, take, tmp_path):
 
 
 @pytest.mark.parametrize("begun", [DATA[:-1] + b"?", DATA + b"more", b"\0" * 1000, DATA])
-def test_a_part_that_is_wrong_or_whole(bucket, take, tmp_path, begun):
+def test_a_part_that_is_wrong_or_whole(bucket, take, in_pieces, tmp_path, begun):
     path = tmp_path / "b.nii.gz"
     (tmp_path / os.path.basename(transfer.part_name(str(path), bucket.head(NAME)))).write_bytes(begun)
     take()
     assert path.read_bytes() == DATA and not parts(tmp_path)
 
 
-def test_an_empty_object(s3, take, tmp_path):
+def test_an_empty_object(s3, take, in_pieces, tmp_path):
     s3.put("empty", b"")
     assert take("empty", tmp_path / "empty") == ("md5", 0)
     assert (tmp_path / "empty").read_bytes() == b""
 
 
-def test_an_object_that_was_uploaded_in_parts(s3, take, tmp_path):
+def test_an_object_that_was_uploaded_in_parts(s3, take, in_pieces, tmp_path):
     data = random.Random(5).randbytes(12 << 20)
     s3.put_parts("big.hdf5", data, 5 << 20)
     assert take("big.hdf5", tmp_path / "big.hdf5") == ("parts", 12 << 20)
     (tmp_path / "big.hdf5").unlink()
-    s3.faults("big.hdf5", flip(9 << 20))
+    s3.faults("big.hdf5", flip(1000))
     s3.part_sizes["big.hdf5"] = [5 << 20, 5 << 20, 2 << 20]  # which moto does not tell, and S3 does
     assert take("big.hdf5", tmp_path / "big.hdf5") == ("parts", 24 << 20)
     assert (tmp_path / "big.hdf5").read_bytes() == data
@@ -237,6 +252,137 @@ def test_bandwidth(bucket, tmp_path):
     meter, begun = transfer.Meter(2 * len(DATA)), time.monotonic()
     transfer.to_file(bucket, NAME, bucket.head(NAME), str(tmp_path / "b.nii.gz"), meter)
     assert 0.35 < time.monotonic() - begun < 60 * PATIENCE
+
+
+# In pieces
+
+
+def test_pieces_come_at_once_as_parallel_allows(s3, bucket, take, small_pieces, tmp_path):
+    """Two files of 13 pieces, 4 transfers."""
+    at_once, most, lock = set(), [], threading.Lock()
+
+    def open_(*args):
+        with lock:
+            at_once.add((args[0], args[2]))
+            most.append(len(at_once))
+        time.sleep(0.05)
+        try:
+            return plain(*args)
+        finally:
+            with lock:
+                at_once.discard((args[0], args[2]))
+
+    plain, bucket.open = bucket.open, open_
+    s3.put("other", DATA)
+    threads = [
+        threading.Thread(target=take, args=(name, tmp_path / name)) for name in (os.path.basename(NAME), "other")
+    ]
+    s3.put(os.path.basename(NAME), DATA)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 4 and len(most) == 26
+    assert (tmp_path / "other").read_bytes() == (tmp_path / "b.nii.gz").read_bytes() == DATA
+
+
+def test_each_byte_comes_once(s3, take, small_pieces):
+    s3.faults(NAME, cut(100_000), status(503), cut(200_000))
+    assert take() == ("md5", len(DATA))
+    assert sum(request.sent for request in s3.gets(NAME) if request.status == 206) < len(DATA) + 3 * transfer.STEP
+    assert {request.status for request in s3.gets(NAME)} == {206, 503}
+
+
+def test_pieces_that_are_there_are_not_asked_for_again(s3, bucket, take, small_pieces, tmp_path):
+    """One piece fails for good; the others that had begun are finished and kept."""
+    s3.faults(NAME, *[slow(0.2)] * 5, *[status(403, "AccessDenied")] * 50)
+    with pytest.raises(Trouble, match="access is denied"):
+        take()
+    (part,) = parts(tmp_path)
+    wanted = bucket.head(NAME)
+    kept = transfer.have(str(tmp_path / "b.nii.gz"), wanted)
+    assert 4 << 18 <= kept <= 8 << 18 and (tmp_path / part).stat().st_size == len(DATA) + 13
+    s3.plans.clear()
+    s3.log.clear()
+    assert take() == ("md5", len(DATA) - kept)
+    assert (tmp_path / "b.nii.gz").read_bytes() == DATA and not parts(tmp_path)
+    assert len(s3.gets(NAME)) == 13 - (kept >> 18)
+
+
+def test_a_killed_process_leaves_whole_pieces(s3, bucket, take, small_pieces, tmp_path):
+    s3.faults(NAME, *[slow(0.1)] * 6, *[stall(60)] * 9)
+    bucket.settings["timeout"] = 60
+    if not (child := os.fork()):
+        take()
+    until = time.monotonic() + 30 * PATIENCE
+    wanted = bucket.head(NAME)
+    while transfer.have(str(tmp_path / "b.nii.gz"), wanted) < 6 << 18:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    s3.plans.clear()
+    assert take() == ("md5", len(DATA) - (6 << 18))
+    assert (tmp_path / "b.nii.gz").read_bytes() == DATA
+
+
+def test_pieces_behind_what_one_stream_has_begun(s3, bucket, take, small_pieces, tmp_path):
+    path = tmp_path / "b.nii.gz"
+    part = tmp_path / os.path.basename(transfer.part_name(str(path), bucket.head(NAME)))
+    part.write_bytes(DATA[: (5 << 18) + 1000])
+    assert take() == ("md5", len(DATA) - (5 << 18))
+    assert path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("behind", [b"\1" * 12, b"\1" * 14, b"\2" * 13, b"\0" * 13])
+def test_marks_of_other_pieces(bucket, take, small_pieces, tmp_path, behind):
+    """Nothing of it counts."""
+    path = tmp_path / "b.nii.gz"
+    part = tmp_path / os.path.basename(transfer.part_name(str(path), bucket.head(NAME)))
+    part.write_bytes(b"x" * len(DATA) + behind)
+    assert take() == ("md5", len(DATA))
+    assert path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("fault", ["503 thrice", "cut", "stalled", "too long"])
+def test_what_passes_is_waited_for_piece_by_piece(s3, bucket, take, small_pieces, tmp_path, fault):
+    test_what_passes_is_waited_for(s3, bucket, take, tmp_path, fault)
+
+
+def test_wrong_bytes_in_one_piece(s3, take, small_pieces, tmp_path):
+    s3.faults(NAME, flip(1000))
+    assert take() == ("md5", 2 * len(DATA))
+    assert (tmp_path / "b.nii.gz").read_bytes() == DATA
+
+
+def test_an_object_that_changes_between_two_pieces(s3, take, small_pieces, tmp_path):
+    new = gzip.compress(random.Random(4).randbytes(len(DATA)), 1, mtime=0)
+    s3.faults(NAME, *[slow(0.1)] * 5, call(lambda: s3.put(NAME, new)))
+    take()
+    assert (tmp_path / "b.nii.gz").read_bytes() == new and not parts(tmp_path)
+    assert 412 in {request.status for request in s3.gets(NAME)}
+
+
+def test_a_large_file_of_a_server_that_knows_no_ranges(s3, take, small_pieces, tmp_path):
+    """It comes as one stream."""
+    s3.ignore_ranges = True
+    assert take()[0] == "md5"
+    assert (tmp_path / "b.nii.gz").read_bytes() == DATA
+
+
+def test_a_server_that_forgets_about_ranges(s3, bucket, take, small_pieces, tmp_path):
+    """What is there stays."""
+
+    def forget():
+        s3.ignore_ranges = True
+
+    s3.faults(NAME, *[slow(0.1)] * 6, call(forget))
+    with pytest.raises(Trouble, match="sent everything for bytes from .*goes on there"):
+        take()
+    assert transfer.have(str(tmp_path / "b.nii.gz"), bucket.head(NAME)) >= 4 << 18
+    s3.ignore_ranges = False
+    take()
+    assert (tmp_path / "b.nii.gz").read_bytes() == DATA
 
 
 # A whole configuration
@@ -312,6 +458,12 @@ def test_exactly_what_is_needed(dataset, nsd, tmp_path, call_fetch):
 CHOICES = {
     "one session": ({"sessions": 1}, expected([(1, range(1, 13))], [(1, 12)])),
     "some runs": ({"sessions": 21, "runs": "1-3"}, expected([(21, (2, 3))], [(21, 3)])),  # run 1 is at rest
+    "motion for the report": (
+        {"sessions": 1, "runs": 2, "remote": {"extras": ["motion"]}},
+        expected([(1, [2])], [])
+        | {DESIGN.format(1, 2)}
+        | {f"{SERIES}/motion/motion_session01_run{run:02d}.tsv" for run in range(1, 13)},
+    ),
     "motion": (
         {"sessions": 1, "runs": 2, "clean": {"confounds": {"columns": "1-6"}}},
         expected([(1, [2])], []) | {DESIGN.format(1, 2), f"{SERIES}/motion/motion_session01_run02.tsv"},
@@ -547,14 +699,14 @@ def test_a_private_bucket(server, tmp_path, call_fetch, monkeypatch):
 
 
 def test_a_disk_that_is_too_small(dataset, tmp_path, call_fetch, monkeypatch):
-    monkeypatch.setattr(program.shutil, "disk_usage", lambda path: type("", (), {"free": 1000})())
-    call_fetch(dataset, fails="are to be fetched and 1.0 kB are free; make room", **SMALL)
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda path: type("", (), {"free": 1000})())
+    call_fetch(dataset, fails="are to be fetched and 1 kB are free; make room", **SMALL)
     assert not [name for name in tree_files(tmp_path / "got") if name.endswith(".gz")]
 
 
 def test_two_at_a_time(dataset, tmp_path, call_fetch):
     (tmp_path / "got").mkdir()
-    lock = program.alone(str(tmp_path / "got"))
+    lock = download.alone(str(tmp_path / "got"))
     call_fetch(dataset, fails="another fetch is at work there", **SMALL)
     os.close(lock)
     call_fetch(dataset, **SMALL)

@@ -20,7 +20,10 @@ pytest.importorskip("snakemake", reason="Snakemake is not installed; make .venv/
 
 from s3server import cut, flip, serving, status
 
+from operate import words
+
 NUMBERS = count()
+SERIES = "nsddata_timeseries/ppdata/subj01/func1pt8mm/timeseries"
 ARRAYS = ("general.fmri.npy", "general.meta.npy")
 SUBJECT = "cache/subj01"
 
@@ -93,8 +96,49 @@ def test_three_commands(flow, local, s3):
     missing = next(flow.path("got").rglob("timeseries_session01_run05.nii.gz"))
     missing.unlink()
     flow.fails(says=[missing.name, "in the bucket and not here", "make fetch"], options=["-n", "-F"])
+    size = missing_size(s3, missing)
+    assert f"  to download  {words.size(size)}: 1 runs that are not here yet" in flow("estimate").text
     flow("fetch")
     assert missing.exists()
+
+
+def missing_size(s3, path):
+    (found,) = s3.client.list_objects_v2(Bucket=s3.bucket, Prefix=f"below/{SERIES}/{path.name}")["Contents"]
+    return found["Size"]
+
+
+def test_an_estimate_before_the_runs_are_here(flow, s3, root, local):
+    """All that it needs are the small files and the sizes in the listing."""
+    flow.config["rois"] = {"general": "nsdgeneral", "V1": {"file": "prf-visualrois", "labels": ["V1v"]}}
+    fetched(flow, stream=True)
+    s3.log.clear()
+    used = sizes(local)
+    text = told(flow("estimate"))
+    assert f"  from the bucket  {words.size(2 * sum(used))}: all runs, once for each ROI; none is stored" in text
+    rows, voxels = np.load(local.path(f"{SUBJECT}/general.fmri.npy")).shape
+    assert f"{rows:,} time points" in text and f", {rows:,} x {voxels:,} voxels" in text
+    assert f"network: {words.size(2 * sum(used))} from s3://" in text and "packed sessions" not in text
+    text = told(flow("estimate", route="packed", remote={**flow.config["remote"], "stream": False, "bandwidth": 1}))
+    assert f"  to download  {words.size(sum(used))}: {len(used)} runs that are not here yet" in text
+    assert " at 1 MB/s" in text and "free in " in text and "packed sessions" in text
+    assert not s3.log, "nothing is asked of the bucket"
+    plain = {"store": "plain"}
+    flow.fails(
+        "estimate", route="packed", pack=plain, remote={**flow.config["remote"], "stream": False}, says="not here"
+    )
+
+
+def told(done):
+    return "".join(done.text.partition("subject 01:")[1:]).partition("[")[0]
+
+
+def sizes(local):
+    """Of the runs that the arrays are made of."""
+    return [os.path.getsize(run["steps"][0]["inputs"][0]["path"]) for run in described(local)["runs"]]
+
+
+def described(flow):
+    return json.loads(flow.path(f"{SUBJECT}/general.json").read_text())
 
 
 class Watch(threading.Thread):
@@ -126,7 +170,7 @@ def test_streams_give_the_same_arrays_and_store_no_run(flow, local, s3, root, tm
     s3.log.clear()
     watch = Watch(tmp_path / "got", tmp_path / "cache", tmp_path / "tmp")
     watch.start()
-    flow()
+    done = flow()
     watch.end = True
     watch.join()
     assert same_arrays(flow, local)
@@ -139,14 +183,22 @@ def test_streams_give_the_same_arrays_and_store_no_run(flow, local, s3, root, tm
     others = {path: size for path, size in watch.seen.items() if "general" not in path}
     assert max(others.values()) < min(runs) and sum(watch.seen.values()) < sum(runs) + 3 * arrays
 
-    said = json.loads(flow.path(f"{SUBJECT}/general.json").read_text())
-    known = json.loads(local.path(f"{SUBJECT}/general.json").read_text())
+    streamed = sum(sizes(local))
+    noted = flow.path("cache/log/subj01/general.log.streamed").read_text().split()
+    assert sorted(map(int, noted)) == sorted(sizes(local)), "what the lines of progress count"
+    assert json.loads(flow.path("cache/summary.json").read_text())["streamed"] == streamed
+    assert f"boldmill: {words.size(streamed)} read from the bucket, " in done.text
+    said, known = described(flow), described(local)
     assert [run["label"] for run in said["runs"]] == [run["label"] for run in known["runs"]]
     first, other = said["runs"][0]["steps"][0], known["runs"][0]["steps"][0]
     here, there = first["inputs"][0], other["inputs"][0]
     assert here.pop("path") == f"s3://{s3.bucket}/below/{os.path.relpath(there.pop('path'), root)}"
     assert here == there
     assert flow.plan() == [], "all is done"
+    flow("report")
+    text = flow.path(f"{SUBJECT}/report.html").read_text()
+    assert "Nothing was measured" in text and "general.fmri.npy" in text and ">Pictures<" not in text
+    assert ">Provenance<" in text and ">2–13<" in text.replace(" ", "")
 
 
 def test_another_object_makes_the_arrays_anew(flow, s3, root):
@@ -197,5 +249,9 @@ def test_streams_of_bids_with_masks(server, tmp_path):
     here()
     fetched(there, stream=True)
     there()
+    for flow in (here, there):
+        flow("report")
     names = [path.relative_to(here.folder) for path in here.path("cache").rglob("*.npy")]
-    assert names and all(here.bytes(name) == there.bytes(name) for name in names)
+    assert any("carpet" in name.name for name in names) and all(
+        here.bytes(name) == there.bytes(name) for name in names
+    )

@@ -342,3 +342,48 @@ def test_events_without_a_time(run, tmp_path):
     table.to_csv(tmp_path / "e.tsv", sep="\t", index=False)
     stream = write_stream(runs_like([[0] * 32], 2.5))
     run.fails("hrfshift", "--design", tmp_path / "e.tsv", "-", "-", stdin=stream, says=["line 10", "onset", "n/a"])
+
+
+def test_patterns_take_the_designs_of_runs_alone(run, tmp_path):
+    """Not what else the shell's * would find, and the folder's name is no pattern of the shell."""
+    folder = tmp_path / "a[1]*?"
+    folder.mkdir()
+    EVENTS.to_csv(folder / "run-1_events.tsv", sep="\t", index=False)
+    EVENTS.assign(trial_type="other").to_csv(folder / "run-x_events.tsv", sep="\t", index=False)
+    (tmp_path / "a1").mkdir()
+    EVENTS.assign(trial_type="another").to_csv(tmp_path / "a1" / "run-1_events.tsv", sep="\t", index=False)
+    (got,) = shifted(run, runs_like([[0] * 32], 2.5), "--design", folder / "run-{run:d}_events.tsv")
+    assert got.head["categories"] == sorted(set(EVENTS["trial_type"]), key=str.encode)
+
+
+def test_a_placeholder_that_is_not_closed(run, tmp_path):
+    EVENTS.to_csv(tmp_path / "run-{run", sep="\t", index=False)
+    stream = write_stream(runs_like([[0] * 32], 2.5))
+    run.fails(
+        "hrfshift", "--design", tmp_path / "run-{run", "-", "-", stdin=stream, status=2, says="unknown placeholder"
+    )
+
+
+@pytest.mark.parametrize("bad", [1, 2])
+def test_a_bad_table_among_those_of_a_pattern(run, tmp_path, bad):
+    for k in (1, 2):
+        table = EVENTS.drop(columns="trial_type") if k == bad else EVENTS
+        table.to_csv(tmp_path / f"run-{k}_events.tsv", sep="\t", index=False)
+    args = ["--design", tmp_path / "run-{run:d}_events.tsv", "-", tmp_path / "out.h5"]
+    run.fails("hrfshift", *args, stdin=write_stream(runs_like([[0] * 32] * 2, 2.5)), says=f"run-{bad}_events.tsv")
+    assert not (tmp_path / "out.h5").exists()
+
+
+@pytest.mark.parametrize("names", ["cat,,shoe", ","])
+def test_categories_without_a_name(run, tmp_path, names):
+    EVENTS.to_csv(tmp_path / "e.tsv", sep="\t", index=False)
+    args = ["--design", tmp_path / "e.tsv", "--categories", names, "-", "-"]
+    run.fails("hrfshift", *args, status=2, says=["--categories", "has an empty name"])
+
+
+@pytest.mark.parametrize(("onset", "duration"), [("-2e9", "1"), ("5", "2e9")])
+def test_events_longer_than_any_scan(run, tmp_path, onset, duration):
+    (tmp_path / "events.tsv").write_text(EVENTS.to_csv(sep="\t", index=False) + f"{onset}\t{duration}\tcat\n")
+    stream = write_stream(runs_like([[0] * 32], 2.5))
+    says = [f"onset {float(onset):g} s", f"duration {float(duration):g} s", "correct the table"]
+    run.fails("hrfshift", "--design", tmp_path / "events.tsv", "-", "-", stdin=stream, says=says)

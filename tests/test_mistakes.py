@@ -80,3 +80,12 @@ def test_another_roi(nsd, name, advice):
 def test_a_place_is_named_once(bids):
     text = said(bids, lambda data: data.selection("01", "V1"), layout={"preset": "bids"})
     assert text.count("derivatives/rois/V1.nii.gz") == 1
+
+
+def test_many_missing_files_are_told_in_a_few_lines(nsd):
+    design = nsd / (NSD.format("01", 1).replace("timeseries/", "design/").replace("timeseries_s", "design_s"))
+    for run in range(2, 15):
+        touch(nsd / NSD.format("01", run))
+    touch(design.with_suffix("").with_suffix(".tsv"))
+    lines = said(nsd, lambda data: data.runs("01")).splitlines()
+    assert len(lines) == 9 and lines[-1] == "... and 6 more" and all("design is missing" in x for x in lines[:-1])

@@ -1,5 +1,7 @@
 """nifti2h5 --reader: runs that another program brings."""
 
+import resource
+import signal
 import time
 
 import pytest
@@ -75,3 +77,29 @@ def test_a_reader_ends_with_nifti2h5(run, session, mask, tmp_path):
     begun = time.monotonic()
     run.fails("nifti2h5", "--threads", 3, "--mask", mask, *words, *session, tmp_path / "x.h5", says="run01")
     assert time.monotonic() - begun < 30 * PATIENCE
+
+
+def test_one_run_and_one_volume(run, session, mask, tmp_path):
+    """A single name may be that of a single volume, as a file may."""
+    for path in (session[0], mask):
+        how = ["--mask", mask, "--tr", 1.5, path]
+        run("nifti2h5", *how, tmp_path / "a.npys")
+        run("nifti2h5", "--reader", "cat", *how, tmp_path / "b.npys")
+        assert (tmp_path / "a.npys").read_bytes() == (tmp_path / "b.npys").read_bytes()
+
+
+def test_how_a_reader_ended_is_known_whoever_started_us(run, session, mask, tmp_path):
+    """A parent that ignores SIGCHLD passes that on, and the system would forget how our children ended."""
+    words = [option for word in ("sh", "-c", 'cat "$0"; exit 3') for option in ("--reader", word)]
+    args = ["--mask", mask, *words, session[0], tmp_path / "x.h5"]
+    ignored = {"preexec_fn": lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN), "restore_signals": False}
+    run.fails("nifti2h5", *args, **ignored, says="could not bring it (exit status 3)")
+    assert not (tmp_path / "x.h5").exists()
+
+
+def test_no_pipe_for_a_reader(run, session, mask, tmp_path):
+    """So few files may be open that there is no room for its two ends."""
+    few = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))}
+    args = ["--mask", mask, "--reader", "cat", session[0], tmp_path / "x.h5"]
+    run.fails("nifti2h5", *args, **few, says=[session[0], "no pipe can be made for it", "too many open files"])
+    assert not (tmp_path / "x.h5").exists()

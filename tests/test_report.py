@@ -20,9 +20,8 @@ from conftest import PATIENCE, ROOT
 from flow import ENV, Flow
 
 from configuration.complaints import complaints
-from operate import costs, progress, summary
-from report import motion, pictures
-from report import page as page_module
+from operate import costs, progress, summary, words
+from report import motion, pictures, tables
 
 pytest.importorskip("snakemake", reason="Snakemake is not installed; make .venv/ready installs it")
 
@@ -92,9 +91,28 @@ def test_the_largest_job_sets_the_end():
     assert watched.counts() == [("sessions", 2, 2), ("ROI arrays", 0, 1)]
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(3, "3 s"), (89, "89 s"), (600, "10 min"), (12240, "3.4 h")])
-def test_durations(seconds, words):
-    assert progress.duration(seconds) == words
+def test_what_has_come_from_a_bucket(tmp_path):
+    """Of three jobs one has ended, one is under way with two runs, one waits."""
+    watched = progress.Progress({k: progress.Job("arrays", 1) for k in range(3)}, Clock())
+    watched.start([0, 1])
+    watched.end(0)
+    for k, noted in enumerate(("4000\n", "1000\n2000\n30", "9000\n")):
+        (tmp_path / f"{k}").write_text(noted)
+    said = []
+    streams = progress.Streams(watched, {k: (5000, tmp_path / f"{k}") for k in range(3)}, said.append, every=0.01)
+    assert streams.line() == "boldmill: 1 of 3 ROI arrays; 0 s, 8 kB of 15 kB read from the bucket"
+    streams.start()
+    while not said:
+        time.sleep(0.01)
+    for k in (1, 2):
+        watched.end(k)
+    streams.join(5 * PATIENCE)
+    assert not streams.is_alive() and set(said) == {said[0]} and "8 kB of 15 kB" in said[0]
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(3, "3 s"), (89, "89 s"), (600, "10 min"), (12240, "3.4 h")])
+def test_durations(seconds, expected):
+    assert words.duration(seconds) == expected
 
 
 def test_lines_of_a_call(made):
@@ -157,6 +175,40 @@ def test_the_cause_of_a_failure_is_told_in_a_line(tmp_path):
     assert len(cut) < 320 and cut.startswith("x failed: concat: xxx") and cut.endswith("x; do that")
 
 
+ASKING = """InputFunctionException in rule arrays in file "/x/rules/arrays.smk", line 4:
+Error:
+  WorkflowError:
+    data/a.tsv: this design is missing; add the file
+    data/b.tsv: this design is missing; add the file
+Wildcards:
+  subject=01
+Traceback:
+  File "/x/rules/dataset.smk", line 41, in design_files (rule arrays, line 4, /x/rules/arrays.smk)"""
+READING = """WorkflowError in file "/x/rules/common.smk", line 31:
+config: clena: there is no such key; did you mean clean?
+  File "/x/rules/common.smk", line 31, in <module>
+  File "/x/rules/configuration/schema.py", line 20, in complete
+"""
+OTHERS = [
+    ASKING.replace("  WorkflowError:", "  TypeError: 'int'"),
+    "WorkflowError:\nAt least one job did not complete.",
+]
+
+
+def test_errors_of_the_user_are_told_without_the_way_to_them(root, tmp_path):
+    missing = "data/{}.tsv: this design is missing; add the file"
+    assert progress.plain(ASKING) == f"Error: {missing.format('a')}\n{missing.format('b')}"
+    assert progress.plain(READING) == "Error: config: clena: there is no such key; did you mean clean?"
+    for text in OTHERS:  # what may be our mistake keeps every word
+        assert progress.plain(text) == text
+    flow = Flow(tmp_path, {"root": str(root)})
+    short, long = (
+        flow.fails("cache/subj07/x.fmri.npy", options=["-n", *words]).text for words in ([], ["--verbose"])
+    )
+    assert "Error: " in short and "no run of subject 07 is there" in short
+    assert "Traceback" not in short and "InputFunctionException" in long and "Traceback" in long
+
+
 # The summary --------------------------------------------------------------------------------------------------------
 
 
@@ -170,6 +222,23 @@ def test_summary(made, run):
     constant = max(r["counts"]["zscore.constant_voxels"] for r in told["runs"])
     assert f"boldmill:   {constant} constant voxels a run at most" in made.first.text
     assert "boldmill:   6 volumes dropped at the end of runs (in 6 runs)" in made.first.text
+
+
+def test_one_is_not_many():
+    one = {
+        "file": "a.h5",
+        "kind": "series",
+        "sessions": [1],
+        "runs": 1,
+        "volumes": 5,
+        "rows": 5,
+        "voxels": 7,
+        "bytes": 9,
+    }
+    one["warnings"] = [{"what": "volumes censored", "number": 1200, "runs": 1}]
+    first, second, _ = summary.lines({"files": [one], "left_out": [], "streamed": 0, "bytes": 9, "seconds": 1})
+    assert first.startswith("a.h5: 1 session, 1 run, 5 volumes") and second == "  1,200 volumes censored (in 1 run)"
+    assert words.many(0, "run") == "0 runs" and words.many(1200, "run") == "1,200 runs"
 
 
 def summary_of(text):
@@ -190,10 +259,11 @@ def test_summary_as_json(made):
     assert arrays["bytes"] == sum(sizes) and info["bytes"] == sum(sizes) + one["bytes"] + two["bytes"]
     assert [arrays["rows"], arrays["voxels"]] == list(np.load(made.path(GENERAL)).shape)
     assert arrays["volumes"] == 6 * 226 and arrays["runs"] == 6 and info["left_out"] == []
+    assert info["streamed"] == 0
 
 
 @pytest.mark.parametrize(
-    ("n", "words"),
+    ("n", "expected"),
     [
         (0, "0 bytes"),
         (999, "999 bytes"),
@@ -203,8 +273,8 @@ def test_summary_as_json(made):
         (3.2e12, "3,200 GB"),
     ],
 )
-def test_sizes(n, words):
-    assert summary.size(n) == words
+def test_sizes(n, expected):
+    assert words.size(n) == expected
 
 
 def test_nothing_is_said_where_nothing_is_done(made):
@@ -230,8 +300,8 @@ def test_estimate(made):
 
 
 def test_estimate_of_plain_sessions():
-    runs = [{"path": "none.nii.gz", "rows": 225, "volumes": 226}] * 3
-    assert costs.packed_bytes({"store": "plain"}, runs, 2, 1000) == 3 * 225 * 1000 * 2
+    runs = [{"gz": True, "rows": 225, "volumes": 226}] * 3
+    assert costs.packed_bytes({"store": "plain"}, runs, (1000, 2)) == 3 * 225 * 1000 * 2
 
 
 def test_estimate_of_runs_that_are_not_gzipped(root, tmp_path):
@@ -360,7 +430,7 @@ def test_table_of_sessions(page, root, run, made):
         snr = [float(each["tsnr"]) for each in quality(made, session)["runs"]]
         assert float(row["Median tSNR"]) == pytest.approx(np.median(snr), abs=0.051)
         size = made.path(f"cache/subj01/session_{session:02d}.h5").stat().st_size
-        assert row["Packed"] == summary.size(size)
+        assert row["Packed"] == words.size(size)
 
 
 def quality(flow, session):
@@ -388,6 +458,17 @@ def test_the_same_again(made, root, tmp_path):
     flow(GENERAL)
     flow(PAGE)
     assert flow.bytes(PAGE) == made.bytes(PAGE)
+
+
+def test_arrays_and_report_in_one_call(root, tmp_path):
+    """The page has the arrays that the call makes, whatever of them it was asked for; it makes no others."""
+    flow = Flow(tmp_path, {"root": str(root), "rois": {"general": "nsdgeneral", "V1": "lh.streams"}})
+    flow("cache/subj01/general.shuffle.npy", "report")
+    rows = [row[0] for row in Page(flow.path(PAGE).read_text()).cells if row and ".fmri.npy" in row[0]]
+    assert rows == ["general.fmri.npy"] or rows == ["cache/subj01/general.fmri.npy"]
+    assert not flow.path("cache/subj01/V1.json").exists() and flow.plan("report") == []
+    flow("all", "report")
+    assert flow.path(PAGE).read_text().count(".fmri.npy</code>") == 2
 
 
 def test_missing_runs_are_in_the_report(root, tmp_path):
@@ -478,8 +559,8 @@ def test_what_comes_from_files_is_text():
     }
     fmri = {"file": odd, "dtype": odd, "shape": [3, 4]}
     info = {"kind": "arrays", "fmri": fmri, "meta": None, "sessions": [1], "runs": [run], "bytes": 5, "file": odd}
-    parts = [page_module.arrays([info]), page_module.counts([], [info]), page_module.provenance([], [info])]
-    parts.append(page_module.missing({"left_out": [odd]}))
+    parts = [tables.arrays([info]), tables.counts([], [info]), tables.provenance([], [info])]
+    parts.append(tables.missing({"left_out": [odd]}))
     assert all("&lt;script&gt;" in part and "<script" not in part for part in parts)
 
 

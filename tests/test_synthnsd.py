@@ -507,3 +507,9 @@ def test_sessions_that_a_subject_lacks_are_noted(run, tmp_path):
     done = run("synthnsd", "--subjects", 4, "--sessions", "30,31", "--dims", "8,8,8", "--runs", 1, tmp_path)
     assert "subject 4 has no session 31" in done.err
     assert not list(Tree(tmp_path).series_folder(4).glob("*/*session31*"))
+
+
+def test_the_smallest_grid(run, tmp_path):
+    """No axis is shorter than 6 voxels, however small the scale."""
+    run("synthnsd", "--scale", 0.05, "--runs", 1, "--volumes", 2, "--pictures", 1, tmp_path)
+    assert Tree(tmp_path).image(1, 1, 1).shape == (6, 6, 6, 2)

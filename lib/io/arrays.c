@@ -49,9 +49,10 @@ static int arrays_begin_run(struct bm_sink *sink, const struct bm_run *run, stru
     w->slope = run->slope;
     w->inter = run->inter;
     w->run_rows = run->rows;
-    if (bm_mul(run->rows * bm_dtype_size(w->dtype), run->cols, &bytes, "run", err))
-        return -1;
-    return bm_buf_resize(&w->rows, bytes, err);
+    return bm_mul(run->rows * bm_dtype_size(w->dtype), run->cols, &bytes, "run", err) ||
+                   bm_buf_resize(&w->rows, bytes, err)
+               ? -1
+               : 0;
 }
 
 /* Converts a tile to the array's type, scaled, row by row. */
@@ -211,10 +212,11 @@ static int arrays_finish(struct bm_sink *sink, struct bm_error *err)
 
     if (json_array_size(w->runs) == 0)
         return bm_fail(err, BM_EDATA, "%s: there is no run to write; check the input", w->fmri_path);
-    status = put_header(w, &fmri_entry, err) || write_meta(w, &meta, &meta_entry, err) ||
-                     write_json(w, fmri_entry, meta_entry, &json, err)
-                 ? -1
-                 : 0;
+    status = put_header(w, &fmri_entry, err) || write_meta(w, &meta, &meta_entry, err) ? -1 : 0;
+    if (status)
+        json_decref(fmri_entry);
+    else
+        status = write_json(w, fmri_entry, meta_entry, &json, err);
     if (!status && (bm_bundle_done(&meta, err) || bm_bundle_done(&json, err) || bm_bundle_done(&w->fmri, err)))
         status = -1;
     if (!status && !w->first.meta.history)

@@ -34,9 +34,11 @@ bool bm_bidsname_parse(const char *path, struct bm_bidsname *out)
     struct bm_span rest = {name, strcspn(name, ".")}, part;
 
     *out = (struct bm_bidsname){0};
-    while (bm_span_field(&rest, '_', &part)) {
-        struct bm_span value = part, key;
+    for (;;) { /* to the last part, the suffix */
+        struct bm_span value, key;
 
+        (void)bm_span_field(&rest, '_', &part);
+        value = part;
         (void)bm_span_field(&value, '-', &key);
         if (!rest.s) {
             out->suffix = part;
@@ -47,5 +49,4 @@ bool bm_bidsname_parse(const char *path, struct bm_bidsname *out)
         out->keys[out->n] = key;
         out->values[out->n++] = value;
     }
-    return false;
 }

@@ -34,9 +34,10 @@ static bool is_missing(struct bm_span a)
     return a.n == 0 || is_word(a, "n/a") || is_word(a, "na") || is_word(a, "nan");
 }
 
+/* Of a field that is not missing, so not empty. */
 static bool is_infinite(struct bm_span a)
 {
-    if (a.n > 0 && (a.s[0] == '-' || a.s[0] == '+'))
+    if (a.s[0] == '-' || a.s[0] == '+')
         a = (struct bm_span){a.s + 1, a.n - 1};
     return is_word(a, "inf") || is_word(a, "infinity");
 }
@@ -45,8 +46,12 @@ static bool parse_value(struct bm_span a, double *v)
 {
     if (bm_parse_real_n(a.s, a.n, v))
         return true;
-    *v = is_missing(a) ? (double)NAN : a.n > 0 && a.s[0] == '-' ? -(double)INFINITY : (double)INFINITY;
-    return is_missing(a) || is_infinite(a);
+    if (is_missing(a)) {
+        *v = (double)NAN;
+        return true;
+    }
+    *v = a.s[0] == '-' ? -(double)INFINITY : (double)INFINITY;
+    return is_infinite(a);
 }
 
 static struct bm_span unquote(struct bm_span a)

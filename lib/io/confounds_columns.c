@@ -138,7 +138,7 @@ static bool may_fit_nothing(const struct bm_confounds *c, struct bm_span item)
 /* "2-5" of a table without a header. */
 static bool parse_range(const struct bm_confounds *c, struct bm_span a, size_t *first, size_t *last)
 {
-    const char *dash = a.n ? memchr(a.s, '-', a.n) : NULL;
+    const char *dash = memchr(a.s, '-', a.n);
     int64_t lo, hi;
 
     if (c->header || !dash || !bm_parse_int_n(a.s, (size_t)(dash - a.s), 1, (int64_t)c->cols, &lo) ||

@@ -90,21 +90,22 @@ static int add_entities(json_t *info, const char *path, struct bm_error *err)
 {
     struct bm_bidsname name;
     json_t *entities;
+    int status = 0;
 
     if (!bm_bidsname_parse(path, &name))
         return 0;
     entities = json_object();
-    (void)json_object_set_new(info, "entities", entities);
-    (void)json_object_set_new(info, "suffix", json_stringn(name.suffix.s, name.suffix.n));
-    for (size_t i = 0; i < name.n; i++) {
+    for (size_t i = 0; i < name.n && !status; i++) {
         char *key = bm_span_dup(name.keys[i], err);
 
-        if (!key)
-            return -1;
-        (void)json_object_set_new(entities, key, json_stringn(name.values[i].s, name.values[i].n));
+        if (key)
+            (void)json_object_set_new(entities, key, json_stringn(name.values[i].s, name.values[i].n));
+        status = key ? 0 : -1;
         free(key);
     }
-    return 0;
+    (void)json_object_set_new(info, "entities", entities); /* last: where it fails, they are gone */
+    (void)json_object_set_new(info, "suffix", json_stringn(name.suffix.s, name.suffix.n));
+    return status;
 }
 
 static json_t *describe(const char *path, json_t *common, const struct bm_describe_how *how, struct bm_error *err)

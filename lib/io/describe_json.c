@@ -138,8 +138,10 @@ static int add_values(const char *path, json_t *info, struct bm_error *err)
     char *fmri = entry_path(path, json_object_get(info, "fmri"), err);
     struct bm_bytes *in = fmri ? bm_bytes_open(fmri, err) : NULL;
     struct bm_npy_header h;
-    int status = in && bm_npy_read_header(in, &h, err) > 0 ? 0 : -1;
+    int got = in ? bm_npy_read_header(in, &h, err) : -1, status = got > 0 ? 0 : -1;
 
+    if (got == 0)
+        status = bm_fail(err, BM_EDATA, "%s: is empty; build it again", fmri);
     if (!status && (h.ndim != 2 || h.structured || h.fortran_order))
         status = bm_fail(err, BM_EDATA, "%s: is no matrix of numbers in C order; build it again", fmri);
     if (!status)

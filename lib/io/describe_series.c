@@ -88,7 +88,7 @@ static json_t *describe_source(struct bm_source *src, const char *kind, const st
     size_t rows = 0;
     int got;
 
-    while ((got = src->next_run(src, &run, err)) > 0) {
+    while ((got = info ? src->next_run(src, &run, err) : -1) > 0) { /* without it the list is gone, too */
         if (rows == 0) {
             (void)json_object_set_new(info, "dims", bm_runjson_grid_dims(&run->grid));
             (void)json_object_set_new(info, "affine", bm_runjson_grid_affine(&run->grid));

@@ -150,7 +150,7 @@ static int next_row(const char *path, struct bm_text *text, const struct columns
     if (i != c->n)
         return bm_fail(err, BM_EDATA, "%s: line %zu has %zu fields, the header %zu; correct the events table", path,
                        text->line_no, i, c->n);
-    if (row->value.s && row->value.n == 0)
+    if (row->value.n == 0)
         return bm_fail(err, BM_EDATA, "%s: line %zu: the stimulus is empty; write n/a where there was none", path,
                        text->line_no);
     return 1;

@@ -62,12 +62,15 @@ static int append_header(struct bm_buf *buf, struct bm_error *err)
 /* Number of elements. -1 where the matrix does not fit the format, whose sizes are 32 bits. */
 static int matrix_items(const struct bm_mat5_matrix *m, size_t *items, struct bm_error *err)
 {
+    const size_t most = INT32_MAX / 16;
+    bool fits = m->ndims >= 2 && m->ndims <= BM_MAT5_MAX_DIMS && strlen(m->name) <= MAX_NAME;
+
     *items = 1;
-    for (size_t i = 0; i < m->ndims; i++) {
-        if (bm_mul(*items, m->dims[i], items, m->name, err) < 0)
-            return -1;
+    for (size_t i = 0; i < m->ndims && fits; i++) {
+        fits = m->dims[i] <= most && *items * m->dims[i] <= most;
+        *items *= m->dims[i];
     }
-    if (m->ndims < 2 || m->ndims > BM_MAT5_MAX_DIMS || strlen(m->name) > MAX_NAME || *items > INT32_MAX / 16)
+    if (!fits)
         return bm_fail(err, BM_EUSAGE, "%s: does not fit a MAT-file of level 5; make the matrix smaller", m->name);
     return 0;
 }

@@ -71,14 +71,19 @@ F16C static void floats_f16c(float *dst, const uint16_t *src, size_t n)
 }
 
 /* Processors with AVX2 have these conversions; clang 14 cannot ask for them by name. */
+static bool has_f16c(void)
+{
+    return __builtin_cpu_supports("avx2");
+}
+
 static bool halves(uint16_t *dst, const float *src, size_t n)
 {
-    return __builtin_cpu_supports("avx2") ? halves_f16c(dst, src, n) : halves_plain(dst, src, n);
+    return has_f16c() ? halves_f16c(dst, src, n) : halves_plain(dst, src, n);
 }
 
 static void floats(float *dst, const uint16_t *src, size_t n)
 {
-    if (__builtin_cpu_supports("avx2"))
+    if (has_f16c())
         floats_f16c(dst, src, n);
     else
         floats_plain(dst, src, n);

@@ -31,6 +31,11 @@ __attribute__((target("avx512f"))) static void lines_avx512(char *dst, const cha
     }
 }
 
+static bool has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f");
+}
+
 static void put_around(char *dst, const char *src, size_t bytes)
 {
     size_t head = (LINE - (uintptr_t)dst % LINE) % LINE, lines;
@@ -38,7 +43,7 @@ static void put_around(char *dst, const char *src, size_t bytes)
     head = head < bytes ? head : bytes;
     memcpy(dst, src, head);
     lines = (bytes - head) / LINE;
-    if (__builtin_cpu_supports("avx512f"))
+    if (has_avx512())
         lines_avx512(dst + head, src + head, lines);
     else
         lines_sse2(dst + head, src + head, lines);

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -45,17 +45,21 @@ def make_arrays(
 
         arrays = boldmill.make_arrays("/data/nsd", 1, "general", config={"labels": {"offset": 5.3}})
 
-    root: folder of the dataset; nothing is written into it. subject: its number, or its label in file names.
+    root: folder of the dataset; nothing is written into it, unless `config` names a bucket (below). subject: its
+        number, or its label in file names.
     roi: "general" (NSD's nsdgeneral) or another name of `rois` in the configuration; name of a volume of the dataset
         ("lh.streams"); path of a NIfTI file or a .npy mask; or an entry for `rois` as docs/workflow.md has it, for
         example {"file": "prf-visualrois", "labels": ["V1v", "V1d"]}.
     cache: folder of all results; packed sessions stay there and serve other regions.
     name: of the arrays; by default that of the volume. The arrays are CACHE/subj01/NAME.
     config: other settings of the workflow (config/schema.yaml); those that are left out have their defaults.
+        Of {"remote": {"url": "s3://..."}} what is missing in root is downloaded first; with "stream": True besides,
+        runs are read from the bucket and not stored (docs/download.md).
     cores: for all jobs together; None: all there are. show: tell on standard error how far it is.
 
     One process at a time works in a cache, others wait. Raises MissingError where Snakemake or the programs are not
-    there, WorkflowError with what was said last where a job fails; the next call goes on where it stopped.
+    there, WorkflowError with what was said last where a job or the download fails; the next call goes on where it
+    stopped.
     """
     folder = Path(cache).absolute()
     with alone(folder, show):
@@ -74,22 +78,46 @@ def make(
     show: bool = True,
 ) -> Arrays:
     """make_arrays, for a caller that is alone in the cache (an absolute path)."""
-    if not Path(root).is_dir():
+    settings = dict(config or {})
+    remote = settings.get("remote") or {}
+    if not remote.get("url") and not Path(root).is_dir():
         raise MissingError(f"{root}: there is no such folder; give that of the dataset")
     name = name or _name_of(roi)
     label = f"{subject:02d}" if isinstance(subject, int) else subject
-    settings = dict(config or {})
     pattern = settings.get("layout", {}).get("folder", "subj{subject}")
     own: dict[str, Any] = {"root": os.path.abspath(root), "cache": str(cache)}
     if name != roi:
         own["rois"] = {**settings.get("rois", {}), name: _entry(roi)}
+    if remote.get("url"):
+        own["subjects"] = [subject]
+    if remote.get("stream"):
+        settings.setdefault("route", "direct")
     settings |= own
     stem = cache / pattern.replace("{subject}", label) / name
     file = cache / "config" / f"{stem.parent.name}-{name}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(settings, indent=1) + "\n")
-    run([f"{stem}.fmri.npy"], file, cache, cores, show)
+    text = json.dumps(settings, indent=1) + "\n"
+    # What was made with these settings needs no bucket any more, unless Snakemake misses something.
+    fetched = bool(remote.get("url")) and not (_reads(file, text) and os.path.exists(f"{stem}.json"))
+    file.write_text(text)
+    if fetched:
+        fetch(file, name, show)
+    try:
+        run([f"{stem}.fmri.npy"], file, cache, cores, show)
+    except _NotBegun:
+        if fetched or not remote.get("url"):
+            raise
+        fetch(file, name, show)
+        run([f"{stem}.fmri.npy"], file, cache, cores, show)
     return Arrays(stem)
+
+
+class _NotBegun(WorkflowError):
+    """Snakemake did not get so far as to begin a job."""
+
+
+def _reads(file: Path, text: str) -> bool:
+    return file.exists() and file.read_text() == text
 
 
 def _name_of(roi: Any) -> str:
@@ -140,6 +168,30 @@ def run(targets: Sequence[str], config: Path, cache: Path, cores: int | None = N
     command += ["--directory", str(cache), "--cores", str(cores or "all"), "--nolock", "--quiet", "host", "reason"]
     command += ["--configfile", str(config), "--", *targets]
     said = _Said(cache, show)
+    if _call(command, said.hear):
+        kind = WorkflowError if said.begun else _NotBegun
+        raise kind(f"{', '.join(targets)}: could not be made; mend what is said below and call again\n{said}")
+
+
+def fetch(config: Path, roi: str, show: bool = True) -> None:
+    """Downloads what arrays of an ROI need and what is not there yet, by the settings in a configuration file."""
+    if importlib.util.find_spec("boto3") is None:
+        raise MissingError("boto3: is not installed, and buckets are read by it; run `pip install 'boto3>=1.36'`")
+    command = [sys.executable, str(installed.workflow() / "rules"), "fetch", "--settings", str(config), "--roi", roi]
+    command += ["--wait", "--every", "2" if sys.stderr.isatty() else "10"]
+    said: deque[str] = deque(maxlen=KEPT)
+
+    def hear(line: str) -> None:
+        said.append(line.removeprefix("fetch: "))
+        _tell(said[-1], show)
+
+    if _call(command, hear):
+        words = "\n".join(said)
+        raise WorkflowError(f"{roi}: its files could not be fetched; mend what is said below and call again\n{words}")
+
+
+def _call(command: Sequence[str], hear: Callable[[str], None]) -> int:
+    """Runs a command and hands over each line that it says; its status."""
     # a session of its own: an interrupt reaches all of its programs once, through us
     child = subprocess.Popen(
         command,
@@ -153,14 +205,15 @@ def run(targets: Sequence[str], config: Path, cache: Path, cores: int | None = N
     assert child.stdout is not None
     try:
         for line in child.stdout:
-            said.hear(line.rstrip("\n"))
-        status = child.wait()
+            hear(line.rstrip("\n"))
+        return child.wait()
     finally:
         _end(child)
-    if status:
-        raise WorkflowError(
-            f"{', '.join(targets)}: could not be made; mend what is said below and call again\n{said}"
-        )
+
+
+def _tell(text: str, show: bool) -> None:
+    if show:
+        print(f"boldmill: {text.removeprefix('boldmill: ')[:300]}", file=sys.stderr, flush=True)
 
 
 def _end(child: subprocess.Popen[str]) -> None:
@@ -182,6 +235,7 @@ class _Said:
 
     def __init__(self, cache: Path, show: bool) -> None:
         self._cache, self._show = cache, show
+        self.begun = False
         self._last: deque[str] = deque(maxlen=KEPT)
         self._logs: deque[str] = deque(maxlen=KEPT)  # what programs said that failed
         self._lines = 0  # of the log that is being shown: 0: none, 1: its title was, 2: it is
@@ -195,13 +249,10 @@ class _Said:
         elif self._lines == 2:
             self._logs.append(line)
         elif made := OUTPUT.match(line):
-            self._tell(f"making {os.path.relpath(made[1], self._cache)}")
+            self.begun = True
+            _tell(f"making {os.path.relpath(made[1], self._cache)}", self._show)
         elif SHOWN.match(line):
-            self._tell(line)
-
-    def _tell(self, text: str) -> None:
-        if self._show:
-            print(f"boldmill: {text.removeprefix('boldmill: ')[:300]}", file=sys.stderr, flush=True)
+            _tell(line, self._show)
 
     def __str__(self) -> str:
         """The programs' own words, or where no program failed, Snakemake's."""

@@ -4,7 +4,7 @@ import json
 
 from jsonschema import Draft202012Validator
 
-from configuration.values import likely, listed
+from configuration.values import first, likely, listed
 
 MOST = 8  # sentences
 KINDS = {
@@ -27,7 +27,7 @@ LIMITS = {
 def complaints(given, schema):
     """A sentence for each thing that does not fit, in the order of the file."""
     found = [text for error in Draft202012Validator(schema).iter_errors(given) for text in sentences(error, schema)]
-    return found[:MOST] + ([f"... and {len(found) - MOST} more"] if len(found) > MOST else [])
+    return first(found, MOST)
 
 
 def sentences(error, schema):

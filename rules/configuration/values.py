@@ -101,3 +101,9 @@ def some(names, most=12):
     """Names for a message: a, b, c and 40 more."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def first(sentences, most=8):
+    """The first of many sentences, and how many there are."""
+    more = len(sentences) - most
+    return [*sentences[:most], f"... and {more} more"] if more > 0 else list(sentences)

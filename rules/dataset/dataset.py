@@ -167,7 +167,7 @@ class Dataset:
     def complain(self, problems, subject):
         """Ends with an error, or warns where the configuration allows that something is missing."""
         if problems and not self.config["allow_missing"]:
-            raise self.wrong("\n".join(problems))
+            raise self.wrong("\n".join(values.first(problems)))
         self.left_out.setdefault(subject, []).extend(problems)
         for problem in problems:
             self.warn(f"left out: {problem}")

@@ -40,6 +40,10 @@ class Passing(Exception):
     """What may be over soon."""
 
 
+class Unranged(Passing):
+    """The server has sent the whole object where a range was asked for."""
+
+
 class Changed(Exception):
     """The object is not the one that was listed."""
 
@@ -60,6 +64,7 @@ class Bucket:
         self.settings = settings
         self.name, self.prefix = parse_url(settings["url"])
         self.stop = threading.Event()
+        self.slots = threading.Semaphore(settings["parallel"])  # transfers at once
         self.lock, self.made = threading.Lock(), None
 
     def url(self, key):
@@ -154,26 +159,30 @@ class Bucket:
 
     # Objects
 
-    def open(self, key, wanted, start):
-        """The object's bytes from `start` on, as a file object with read(n); Changed if it is another one by now."""
-        given = {"Range": f"bytes={start}-"} if start else {}
+    def open(self, key, wanted, start, end):
+        """The object's bytes from `start` to `end`, as a file object with read(n), and whether its ETag is none of
+        MD5; Changed if it is another one by now."""
+        until = end - 1 if end < wanted.size else ""
+        given = {"Range": f"bytes={start}-{until}"} if end - start < wanted.size else {}
         with self.words(key):
             answer = self.client.get_object(Bucket=self.name, Key=key, IfMatch=f'"{wanted.etag}"', **given)
-        problem = self.unfit(answer, wanted, start)
+        problem = self.unfit(answer, wanted, start, end)
         if problem:
             answer["Body"].close()
             raise problem
         return answer["Body"], encrypted(answer)
 
     @staticmethod
-    def unfit(answer, wanted, start):
+    def unfit(answer, wanted, start, end):
         """What is wrong with an answer before its bytes are looked at, or None."""
         if answer.get("ETag", "").strip('"') != wanted.etag:
             return Changed()
-        if start and not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
-            return Passing(f"the server sent {answer.get('ContentRange') or 'everything'} for bytes from {start} on")
-        if answer["ContentLength"] != wanted.size - start:
-            return Passing(f"the server sends {answer['ContentLength']} bytes where {wanted.size - start} are due")
+        came = answer.get("ContentRange", "")
+        if end - start < wanted.size and not came.startswith(f"bytes {start}-"):
+            kind = Passing if came else Unranged
+            return kind(f"the server sent {came or 'everything'} for bytes from {start} on")
+        if answer["ContentLength"] != end - start:
+            return Passing(f"the server sends {answer['ContentLength']} bytes where {end - start} are due")
         return None
 
     def words(self, key):

@@ -5,9 +5,10 @@ from dataset.patterns import Pattern
 READ_ROIS = {"arrays", "shuffle", "split"}
 
 
-def needed(data, config, note=lambda text: None):
-    """{path: what it is}, in the order in which the workflow can use them. Asks the dataset, and by that reads
-    designs, sidecars and dataset_description.json, which are needed too."""
+def needed(data, config, rois=None, note=lambda text: None):
+    """{path: what it is}, in the order in which the workflow can use them; rois: names of those that are wanted, if
+    not all that the configuration lists. Asks the dataset, and by that reads designs, sidecars and
+    dataset_description.json, which are needed too."""
     wanted = {}
     for subject in data.subjects():
         note(subject)
@@ -15,7 +16,7 @@ def needed(data, config, note=lambda text: None):
         wanted |= dict.fromkeys(data.cleaning_files(subject), "confounds")
         wanted |= dict.fromkeys(data.mask_files(subject), "mask")
         if READ_ROIS & set(config["targets"]):
-            wanted |= dict.fromkeys(roi_files(data, config, subject), "roi")
+            wanted |= dict.fromkeys(roi_files(data, rois or config["rois"], subject), "roi")
         wanted |= dict.fromkeys((run.path for run in data.all_runs(subject)), "run")
     wanted |= dict.fromkeys(extras(data, config), "extra")
     return {path: kind for name, kind in wanted.items() for path in pair(name, data)}
@@ -29,8 +30,8 @@ def run_files(data, subject):
     return [*sidecars, *data.design_files(subject)]
 
 
-def roi_files(data, config, subject):
-    for roi in config["rois"]:
+def roi_files(data, rois, subject):
+    for roi in rois:
         yield from data.roi_files(subject, roi)
         yield from [data.roi_table(subject, roi)] if data.roi_table(subject, roi) else []
 

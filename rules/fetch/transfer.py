@@ -12,8 +12,10 @@ import os
 import select
 import threading
 import time
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
-from fetch.bucket import Changed, Passing, Patience, Stopped, Trouble
+from fetch import pieces
+from fetch.bucket import Changed, Passing, Patience, Stopped, Trouble, Unranged
 from fetch.checks import Damaged, Digest, Gzip, reread
 from operate import whole
 
@@ -41,28 +43,39 @@ class Meter:
             time.sleep(pause)
 
 
-def receive(bucket, key, wanted, start, put, meter):
-    """Gives the bytes from `start` on to put(data), however often the connection is cut. (bytes, whether the ETag is
-    none of MD5). Raises Changed, Trouble or Stopped."""
-    patience, at, odd = Patience(bucket, key), start, False
-    while at < wanted.size:
-        try:
-            body, odd = bucket.open(key, wanted, at)
-            with contextlib.closing(body):
-                while at < wanted.size:
-                    with bucket.words(key):
-                        data = body.read(min(STEP, wanted.size - at))
-                    if not data:
-                        raise Passing(f"the connection ends after {at} of {wanted.size} bytes")
-                    if bucket.stop.is_set():
-                        raise Stopped
-                    put(data)
-                    at += len(data)
-                    meter(len(data))
-                    patience.progress()
-        except Passing as why:
-            patience.wait(why)
+def receive(bucket, key, wanted, span, put, meter):
+    """Gives the bytes of a span (start, end) to put(data), however often the connection is cut; whether the ETag is
+    none of MD5. Raises Changed, Trouble or Stopped; Unranged for a part in the middle of a server that gives none."""
+    patience, odd = Patience(bucket, key), False
+    at, end = span
+    with bucket.slots:
+        while at < end:
+            try:
+                body, odd = bucket.open(key, wanted, at, end)
+                with contextlib.closing(body):
+                    for data in read(bucket, key, body, at, end):
+                        put(data)
+                        at += len(data)
+                        meter(len(data))
+                        patience.progress()
+            except Passing as why:
+                if isinstance(why, Unranged) and end < wanted.size:
+                    raise
+                patience.wait(why)
     return odd
+
+
+def read(bucket, key, body, at, end):
+    """What comes of the bytes from `at` to `end`, bit by bit."""
+    while at < end:
+        with bucket.words(key):
+            data = body.read(min(STEP, end - at))
+        if not data:
+            raise Passing(f"the connection ends {end - at} bytes early")
+        if bucket.stop.is_set():
+            raise Stopped
+        yield data
+        at += len(data)
 
 
 # To a file
@@ -90,12 +103,8 @@ def drop_other_parts(path, part):
 
 
 def have(path, wanted):
-    """How much of an object lies in its partial file."""
-    try:
-        size = os.path.getsize(part_name(path, wanted))
-    except FileNotFoundError:
-        return 0
-    return size if size <= wanted.size else 0
+    """How many bytes of an object lie in its partial file."""
+    return pieces.there(part_name(path, wanted), wanted.size)
 
 
 def to_file(bucket, key, wanted, path, meter):
@@ -103,42 +112,97 @@ def to_file(bucket, key, wanted, path, meter):
     replaced meanwhile."""
     whole.make_folder(os.path.dirname(path))
     for _ in range(TIMES):
-        part = part_name(path, wanted)
-        drop_other_parts(path, part)
         try:
-            odd = grow(bucket, key, wanted, part, meter)
-            digest, how = checked(bucket, key, wanted, part, os.path.basename(path), odd)
-        except Trouble:
-            if have(path, wanted) in (0, wanted.size):  # nothing, or damage
-                remove(part)
-            raise
+            return wanted, *finished(bucket, key, wanted, path, meter)
         except Changed:
-            remove(part)
-            wanted = bucket.head(key)
-            why = "it is replaced in the bucket again and again"
-            continue
+            wanted, why = bucket.head(key), "it is replaced in the bucket again and again"
         except Damaged as damage:
-            remove(part)
             why = str(damage)
-            continue
-        os.rename(part, path)
-        whole.sync(os.path.dirname(path))
-        return wanted, digest, how
     raise Trouble(f"{bucket.url(key)}: {why}, {TIMES} times over; tell those who keep the bucket, or try again later")
 
 
-def grow(bucket, key, wanted, part, meter):
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+def finished(bucket, key, wanted, path, meter):
+    """(MD5, how it was checked) of the file, which has its name. Of a failure that can be gone on with, the partial
+    file stays."""
+    part = part_name(path, wanted)
+    drop_other_parts(path, part)
     try:
-        start = os.fstat(fd).st_size
-        if start > wanted.size:
-            os.ftruncate(fd, 0)
-            start = 0
-        odd = receive(bucket, key, wanted, start, lambda data: write(fd, data), meter)
+        odd = grow(bucket, key, wanted, part, meter)
+        known = checked(bucket, key, wanted, part, os.path.basename(path), odd)
+    except (Changed, Damaged):
+        remove(part)
+        raise
+    except Unranged as why:
+        raise Trouble(f"{bucket.url(key)}: {why}; run it again later, it goes on there") from None
+    except Trouble:
+        if have(path, wanted) in (0, wanted.size):  # nothing, or damage
+            remove(part)
+        raise
+    os.rename(part, path)
+    whole.sync(os.path.dirname(path))
+    return known
+
+
+def grow(bucket, key, wanted, part, meter):
+    """Brings what is missing in the partial file; whether the ETag is none of MD5."""
+    fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        odd = (grow_in_pieces if wanted.size >= pieces.LARGE else grow_at_the_end)(bucket, key, wanted, fd, meter)
         os.fsync(fd)
         return odd
     finally:
         os.close(fd)
+
+
+def grow_at_the_end(bucket, key, wanted, fd, meter):
+    start = os.fstat(fd).st_size
+    if start > wanted.size:
+        os.ftruncate(fd, 0)
+        start = 0
+    return receive(bucket, key, wanted, (start, wanted.size), writer(fd, start), meter)
+
+
+def grow_in_pieces(bucket, key, wanted, fd, meter):
+    """Several pieces at once, as `parallel` allows."""
+    file = pieces.Pieces(fd, wanted.size)
+
+    def bring(number):
+        span = file.span(number)
+        odd = receive(bucket, key, wanted, span, writer(fd, span[0]), meter)
+        file.done(number)
+        return odd
+
+    try:
+        odd = every(bring, file.missing(), bucket.settings["parallel"])
+    except Unranged:
+        if len(file.missing()) < file.count:
+            raise
+        os.ftruncate(fd, 0)
+        return grow_at_the_end(bucket, key, wanted, fd, meter)
+    file.finish()
+    return any(odd)
+
+
+def every(work, items, threads):
+    """What work(item) gives of each; after the first failure no more is begun, and it is raised."""
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        wait(futures, return_when=FIRST_EXCEPTION)
+        pool.shutdown(cancel_futures=True)
+    return [future.result() for future in sorted(futures, key=Future.cancelled)]
+
+
+def writer(fd, at):
+    """A function that writes what it is given to the file, one behind the other from a place on."""
+
+    def put(data):
+        nonlocal at
+        view = memoryview(data)
+        while view:
+            done = os.pwrite(fd, view, at)
+            view, at = view[done:], at + done
+
+    return put
 
 
 def write(fd, data):
@@ -200,7 +264,7 @@ def to_pipe(bucket, key, wanted, fd, meter):
         pipe.feed(data)
 
     try:
-        odd = receive(bucket, key, wanted, 0, put, meter)
+        odd = receive(bucket, key, wanted, (0, wanted.size), put, meter)
     except Changed:
         raise Trouble(f"{bucket.url(key)}: is another object by now; run fetch again") from None
     if odd:

@@ -5,27 +5,26 @@ a line now and then. Only the process that was called has it: jobs do not run ho
 """
 
 import logging
+import re
 import sys
+import textwrap
+import threading
 import time
+
+from operate.words import duration, size
 
 # What people call the result of a job; other rules are counted under their own names.
 NAMES = {"pack": "sessions", "arrays": "ROI arrays", "clean": "cleaned sessions", "quality": "sessions measured"}
 NAMES |= {"subject_report": "reports", "shuffle": "shuffled orders", "split": "splits"}
 EVERY = 10  # seconds between two lines; 2 on a terminal
 EVERY_TERMINAL = 2
+EVERY_STREAM = 15
 LEAST = 0.05  # of a running job that is always thought to be left
 # Of what Snakemake tells of a job: what it is, and what it makes. All is in its log file.
 SHOWN = ("    output:", "    threads:")
 SCHEDULER = ("Select jobs to execute", "Execute ")
 ERRORS = ("job_error", "error")
 LONGEST = 300  # characters of a line about an error: it may hold a command with the names of hundreds of runs
-
-
-def duration(seconds):
-    """35 s, 14 min, 3.4 h"""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 class Job:
@@ -122,6 +121,59 @@ class Teller(logging.Handler):
             self.say(self.progress.line())
 
 
+class Streams(threading.Thread):
+    """Says now and then how much the jobs have read from a bucket, where that takes long. jobs: {id: (bytes in all,
+    file with a number for each run that has come)}."""
+
+    def __init__(self, progress, jobs, say, every=EVERY_STREAM):
+        super().__init__(daemon=True)
+        self.progress, self.jobs, self.say, self.every = progress, jobs, say, every
+
+    def run(self):
+        while len(self.progress.done()) < len(self.progress.jobs):
+            time.sleep(self.every)
+            if any(self.progress.jobs[key] in self.progress.running() for key in self.jobs):
+                self.say(self.line())
+
+    def line(self):
+        got = sum(self.come(key) for key in self.jobs)
+        total = sum(wanted for wanted, _ in self.jobs.values())
+        return f"boldmill: {self.progress.so_far()}, {size(got)} of {size(total)} read from the bucket"
+
+    def come(self, key):
+        job, (wanted, tally) = self.progress.jobs[key], self.jobs[key]
+        if job.started is None or job.ended is not None:
+            return wanted if job.ended is not None else 0
+        try:
+            with open(tally, encoding="ascii") as file:
+                return sum(int(line) for line in file if line.endswith("\n"))
+        except OSError:
+            return 0
+
+
+# Errors in the configuration or the dataset, as Snakemake words them when it asks our functions or reads our files.
+ASKING = re.compile(r"InputFunctionException in [^\n]*\nError:\n  WorkflowError:\n(.*?)\nWildcards:", re.DOTALL)
+READING = re.compile(r"WorkflowError in file [^\n]*\n(.*?)(?:\n  File [^\n]*)*", re.DOTALL)
+
+
+def plain(text):
+    """The message of such an error, without the way through our files that led to it; any other text as it is."""
+    found = ASKING.match(text) or READING.fullmatch(text.rstrip("\n"))
+    return f"Error: {textwrap.dedent(found[1])}" if found else text
+
+
+class Plain(logging.Formatter):
+    """Errors that are the user's to mend, in no more words than that takes."""
+
+    def __init__(self, whole):
+        super().__init__()
+        self.whole = whole
+
+    def format(self, record):
+        text = self.whole.format(record)
+        return plain(text) if event_of(record) == "error" and isinstance(text, str) else text
+
+
 class Short(logging.Formatter):
     """Of the jobs that begin the lines that people look for, of long lines about errors both ends; all else as it
     is."""
@@ -154,12 +206,21 @@ def not_noise(record):
     return event_of(record) != "progress" and not str(record.msg).startswith(SCHEDULER)
 
 
+def terminals(logger):
+    return [each for each in logger.handlers if each.get_name() == "DefaultStreamHandler" and each.formatter]
+
+
+def say_plainly(logger):
+    """From now on, errors in few words; Snakemake's log file keeps every word."""
+    for handler in terminals(logger):
+        handler.setFormatter(Plain(handler.formatter))
+
+
 def shorten(logger):
     """Less noise on the terminal; Snakemake's log file keeps every word."""
-    for handler in logger.handlers:
-        if handler.get_name() == "DefaultStreamHandler" and handler.formatter:
-            handler.setFormatter(Short(handler.formatter))
-            handler.addFilter(not_noise)
+    for handler in terminals(logger):
+        handler.setFormatter(Short(handler.formatter))
+        handler.addFilter(not_noise)
 
 
 def watch(logger, jobs, verbose):

@@ -10,7 +10,7 @@ import subprocess
 import zlib
 from collections import Counter
 
-from operate.progress import duration
+from operate.words import duration, many, number, size
 
 KINDS = {"series": "sessions", "arrays": "arrays"}
 # Counts that people should look at, in words. Of two programs that count the same voxels the larger count is told.
@@ -35,18 +35,6 @@ WARNINGS = {
     "ROI voxels outside the stored brain": ("applymask.absent_voxels",),
 }
 PER_RUN = ("constant voxels", "ROI voxels outside the stored brain")  # the same voxels again in every run
-
-
-def size(n):
-    """3.4 GB"""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n >= factor:
-            return f"{n / factor:.3g} {unit}" if n < 999.5 * factor else f"{n / factor:,.0f} {unit}"
-    return f"{n} bytes"
-
-
-def number(n):
-    return f"{n:,}"
 
 
 def describe(boldinfo, paths):
@@ -106,8 +94,8 @@ def entry(info):
     }
 
 
-def summary(boldinfo, paths, seconds, left_out=()):
-    """Of the files that a call has made."""
+def summary(boldinfo, paths, seconds, left_out=(), streamed=0):
+    """Of the files that a call has made, and of the bytes that it read from a bucket for them."""
     wanted = sorted(path for path in set(paths) if path.endswith((".h5", ".json")) and os.path.exists(path))
     files = [told for info in describe(boldinfo, wanted) if (told := entry(info))]
     return {
@@ -115,6 +103,7 @@ def summary(boldinfo, paths, seconds, left_out=()):
         "schema": 1,
         "seconds": round(seconds, 1),
         "bytes": sum(os.path.getsize(path) for path in set(paths) if os.path.exists(path)),
+        "streamed": streamed,
         "left_out": sorted(set(left_out)),
         "files": files,
     }
@@ -156,16 +145,17 @@ def lines(told):
     for file in together(told["files"]):
         sessions = len(file["sessions"])
         yield (
-            f"{file['file']}: {sessions} session{'s' * (sessions > 1)}, {file['runs']} runs, "
+            f"{file['file']}: {many(sessions, 'session')}, {many(file['runs'], 'run')}, "
             f"{number(file['volumes'])} volumes, {number(file['rows'])} rows x "
             f"{number(file['voxels'])} voxels, {size(file['bytes'])}"
         )
         for warning in file["warnings"]:
             a_run = " a run at most" if warning["what"] in PER_RUN else ""
-            yield f"  {number(warning['number'])} {warning['what']}{a_run} (in {warning['runs']} runs)"
+            yield f"  {number(warning['number'])} {warning['what']}{a_run} (in {many(warning['runs'], 'run')})"
     for text in told["left_out"]:
         yield f"left out: {text}"
-    yield f"{size(told['bytes'])} written in {duration(told['seconds'])}"
+    read = f"{size(told['streamed'])} read from the bucket, " if told["streamed"] else ""
+    yield f"{read}{size(told['bytes'])} written in {duration(told['seconds'])}"
 
 
 def sealed(told):

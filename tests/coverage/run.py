@@ -261,9 +261,8 @@ def main():
     args.add_argument("--report", action="store_true", help="run nothing, look at the counts that are there")
     args.add_argument("--stop", action="store_true", help="stop pytest at the first failure")
     args = args.parse_args()
-    shutil.rmtree(COUNTS, ignore_errors=True)
-    if not args.keep and not args.report:
-        shutil.rmtree(STAGE_COUNTS, ignore_errors=True)
+    for old in () if args.report else (COUNTS,) if args.keep else (COUNTS, STAGE_COUNTS):
+        shutil.rmtree(old, ignore_errors=True)
     for name in STAGES:
         if not args.report and (not args.only or name in args.only):
             run_stage(name, args)

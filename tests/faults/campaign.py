@@ -138,7 +138,7 @@ def cases(folder, program):
     runs = sorted(folder.glob("*_bold.nii.gz"))
     packed, labelled, rows = folder / "packed.h5", folder / "labelled.h5", folder / "rows.fmri.npy"
     designs = each_run("--design", folder, "design", "tsv")
-    confounds = [*each_run("--confounds", folder, "confounds", "tsv"), "--censor", "fd > 2"]
+    confounds = [*each_run("--confounds", folder, "confounds", "tsv"), "--censor", "fd > 2", "--expand", "squares"]
     masks = each_run("--sample-mask", folder, "kept", "txt")
     for name, *args in (
         ("nifti2h5", *runs, packed),
@@ -147,7 +147,8 @@ def cases(folder, program):
         ("boldqc", packed, folder / "quality.json"),
     ):
         subprocess.run([program(name), "--quiet", *map(str, args)], check=True)
-    events = [*each_run("--design", folder, "events", "tsv"), "--categories", "face,house"]
+    events = ["--design", folder / "events{run:d}.tsv"]
+    brought = ["--mask", folder / "roi.nii.gz", "--reader", "cat"]
     atlas = ["--roi", folder / "atlas_dseg.nii.gz", "--labels", "V1,V3", "--where", f"{folder / 'statistic.npy'} > 0"]
     tables = [folder / name for name in ("events1.tsv", "confounds1.tsv", "design1.tsv", "atlas_dseg.tsv")]
     pair = folder / "sub-01_run-3_bold.hdr"
@@ -162,12 +163,13 @@ def cases(folder, program):
         ("nifti2h5", "-j1", "--store", "plain", "--mask", folder / "roi.nii.gz", *runs, "{out}/a.npys"),
         ("nifti2h5", "-j1", "--tr", "1.5", "--design", folder / "design1.tsv", pair, "{out}/pair.npys"),
         ("nifti2h5", "-j1", "--tr", "1.5", *sorted((folder / "volumes").iterdir()), "{out}/list.h5"),
+        ("nifti2h5", "-j1", *brought, *runs, "{out}/brought.npys"),
         ("detrend", "-j1", packed, "{out}/a.h5"),
         ("denoise", "-j1", *confounds, *masks, packed, "{out}/a.h5"),
         ("denoise", "-j1", "--filter", "butterworth", "--high-pass", "0.05", packed, "{out}/a.npys"),
         ("zscore", "-j1", packed, "{out}/a.npys"),
         ("hrfshift", *designs, packed, "{out}/a.h5"),
-        ("hrfshift", "--shift", "cubic", *designs, packed, "{out}/b.npys"),
+        ("hrfshift", "--shift", "cubic", "--categories", "a,b", *designs, packed, "{out}/b.npys"),
         ("hrfshift", "--shift", "sinc", "--edges", "drop", *events, stream, "{out}/events.h5"),
         ("applymask", "-j1", "--roi", folder / "roi.nii.gz", packed, "{out}/a.h5"),
         ("applymask", "-j1", *atlas, stream, "{out}/atlas.npys"),
@@ -188,9 +190,11 @@ def cases(folder, program):
         ("concat", labelled, labelled.with_name("packed2.h5"), "{out}/a.h5"),
         ("shuffleidx", "--split", "train=0.5,test=0.5", "--by", "run", folder / "rows.meta.npy", "{out}/a.npy"),
         ("shuffleidx", "--shards", "2", folder / "rows.json", "{out}/b.npy"),
+        ("shuffleidx", "12", "{out}/c.npy"),
         ("synthnsd", "-j1", "--dims", "6,6,6", "--runs", "1", "--volumes", "12", "--pictures", "2", "{out}/nsd"),
         ("boldinfo", "--verify", folder / "rows.json", folder / "quality.json", packed, *runs),
         ("boldinfo", "--verify", "--values", "--json", stream, pair, *tables, folder / "rows.meta.npy"),
+        ("boldinfo", "--values", stream, pair, *tables, pair.with_suffix(".json"), folder / "rows.meta.npy"),
     ]
     return [named(*words) for words in found] + by_way_of_scratch(folder) + in_python(arrays)
 
@@ -198,7 +202,8 @@ def cases(folder, program):
 def named(name, *args):
     last = str(args[-1])
     label = f"{name} {last.rpartition('/')[2]}" if "{out}" in last else f"{name} {args[0]} {len(args)}"
-    return Case(label, [name, *map(str, args)])
+    env = {"FAULT_ALONE": "1"} if "--reader" in args else {}
+    return Case(label, [name, *map(str, args)], env=env)
 
 
 def by_way_of_scratch(folder):

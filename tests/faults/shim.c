@@ -15,6 +15,7 @@
  *   FAULT_SERVER "IN,OUT", two pipes: the process waits before its main() for lines "CALL AT HOW LASTS" on IN (LASTS
  * is 0 or 1), goes on as a fork of itself with each, and writes how that ended (as waitpid has it) to OUT. Ends with
  * IN. A run of a minute is ended by SIGALRM. FAULT_LATER set: it does so when it calls fault_serve()
+ *   FAULT_ALONE  set: what the program starts has no faults
  *   FAULT_SITES  a file that gets a line "CALL N SITE" for each call that counts: N is its number, and SITE is the
  * same for calls that the same chain of the program's own functions made
  *
@@ -181,6 +182,8 @@ __attribute__((constructor)) static void start(void)
     under = getenv("FAULT_UNDER");
     open_log(getenv("FAULT_LOG"));
     open_sites(getenv("FAULT_SITES"));
+    if (getenv("FAULT_ALONE"))
+        (void)unsetenv("LD_PRELOAD");
     set_fault(getenv("FAULT_CALL"), place ? atol(place) : 0, getenv("FAULT_HOW"), getenv("FAULT_LASTS") != NULL);
     if (!getenv("FAULT_LATER"))
         fault_serve();
@@ -523,7 +526,7 @@ int mkdir(const char *path, mode_t mode)
 {
     REAL(int, "mkdir", const char *, mode_t);
 
-    if (ready && fails(MKDIR))
+    if (is_data(path) && fails(MKDIR))
         return -1;
     int status = real(path, mode);
     if (ready && status == 0)

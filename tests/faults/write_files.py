@@ -34,7 +34,8 @@ class Bucket:
     name, prefix = "bucket", ""
 
     def __init__(self):
-        self.stop, self.settings = threading.Event(), {"retries": 1, "pause": 0}
+        self.stop, self.slots = threading.Event(), threading.Semaphore()
+        self.settings = {"retries": 1, "pause": 0}
 
     def listed(self, prefix):
         return ([], {"run.nii.gz": self.head("")}) if not prefix else ([], {})
@@ -42,8 +43,8 @@ class Bucket:
     def head(self, key):
         return Object(len(DATA), hashlib.md5(DATA, usedforsecurity=False).hexdigest())
 
-    def open(self, key, wanted, at):
-        return Slow(DATA[at : CUT if at < CUT else None]), False
+    def open(self, key, wanted, at, end):
+        return Slow(DATA[at : CUT if at < CUT else end]), False
 
     def words(self, key):
         return contextlib.nullcontext()

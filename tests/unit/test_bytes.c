@@ -334,6 +334,30 @@ static void ends_of_pipes(void)
     }
 }
 
+static int breaks_off(void *self, struct bm_error *err)
+{
+    (void)self;
+    return err ? bm_fail(err, BM_EDATA, "p: broke off") : 0;
+}
+
+/* Whatever of a gzip file came through a pipe, the failure at its end is told. */
+static void pipes_that_break_off(void)
+{
+    const size_t n = gzip_member(packed, sizeof packed, data, 500, 30);
+
+    memset(packed + n, 0, 9); /* padding */
+    for (size_t cut = 0; cut < n + 9; cut++) {
+        struct bm_error err = {0};
+        int fd[2];
+
+        CHECK(pipe(fd) == 0 && write(fd[1], packed, cut) == (ssize_t)cut && close(fd[1]) == 0);
+        struct bm_bytes *b = bm_bytes_pipe("p", fd[0], breaks_off, NULL, &err);
+        CHECK_ROW(!b || bm_bytes_read(b, back, 600, &err) == -1, cut);
+        CHECK_ERR_CONTAINS(&err, "p: broke off");
+        bm_bytes_close(b);
+    }
+}
+
 /* A pipe that is not to be waited for is waited for. */
 static void pipes_that_do_not_block(void)
 {
@@ -517,6 +541,46 @@ static void written_gzip_depends_on_the_data_only(void)
     }
 }
 
+#ifdef BM_HAVE_ISAL     /* make/check.mk leads its calls here */
+static int deflates_at; /* the how-manieth fails; 0: none */
+
+struct isal_zstream;
+int __real_isal_deflate(struct isal_zstream *s);
+int __wrap_isal_deflate(struct isal_zstream *s);
+int __wrap_isal_deflate(struct isal_zstream *s)
+{
+    return deflates_at && --deflates_at == 0 ? -3 : __real_isal_deflate(s);
+}
+#endif
+
+/* The library that deflates says that it cannot. */
+static void deflating_that_fails(void)
+{
+#ifdef BM_HAVE_ISAL
+    for (int at = 1; at <= 3; at++) {
+        struct bm_error err = {0};
+        size_t out;
+        deflates_at = at;
+        CHECK_ROW(bm_deflate(data, 10000, packed, sizeof packed, &out, &err) == (at < 3 ? -1 : 0), at);
+        if (at < 3)
+            CHECK_ERR_CONTAINS(&err, "deflate: ISA-L failed with code -3");
+        err = (struct bm_error){0};
+        deflates_at = at;
+        struct bm_commit *c = bm_commit_open(scratch("f.gz"), &err);
+        struct bm_gzwrite *z = c ? bm_gzwrite_open(c, &err) : NULL;
+        REQUIRE(z, &err);
+        const bool written = bm_gzwrite(z, data, 2 << 20, &err) == 0;
+        CHECK_ROW(!written && err.code == BM_ESYS, at);
+        CHECK_ERR_CONTAINS(&err, "deflate: ISA-L failed with code -3");
+        bm_gzwrite_close(z);
+        bm_commit_drop(c);
+        deflates_at = 0;
+    }
+#else
+    SKIP("built without ISA-L");
+#endif
+}
+
 int main(void)
 {
     static const struct unit_test all[] = {
@@ -534,11 +598,13 @@ int main(void)
         UNIT(claims_are_weighed),
         UNIT(pipes_with_short_reads),
         UNIT(ends_of_pipes),
+        UNIT(pipes_that_break_off),
         UNIT(pipes_that_do_not_block),
         UNIT(files_from_within),
         UNIT(files_that_change_meanwhile),
         UNIT(finishing_within_a_limit),
         UNIT(tiles_that_are_too_large),
+        UNIT(deflating_that_fails),
         UNIT(checksums_join),
         UNIT(tiles_come_back),
         UNIT(incompressible_tiles_say_so),

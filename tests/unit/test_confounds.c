@@ -58,6 +58,20 @@ static void one_column_and_infinite_values(void)
     bm_confounds_clear(&c);
 }
 
+/* Where columns are set apart by tabs, a line of tabs is a row of missing values. */
+static void rows_of_nothing(void)
+{
+    struct bm_confounds c;
+    struct bm_error err = {0};
+    int rc = bm_confounds_read(put_text("c.tsv", "a\tb\n1\t2\n\t\n3\t4\n\n"), &c, &err);
+
+    REQUIRE(rc == 0, &err);
+    CHECK(c.rows == 3 && isnan(c.values[2]) && isnan(c.values[3]) && c.values[5] == 4);
+    bm_confounds_clear(&c);
+    CHECK(bm_confounds_read(put_text("c.tsv", "a\tb\n1\t2\n \n3\t4\n"), &c, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "line 3 is empty");
+}
+
 /* ---- plain numbers ---- */
 
 static void plain_numbers(void)
@@ -229,9 +243,15 @@ static void sample_masks_that_are_refused(void)
 int main(void)
 {
     static const struct unit_test all[] = {
-        UNIT(tables_with_names), UNIT(one_column_and_infinite_values), UNIT(plain_numbers),
-        UNIT(compressed_tables), UNIT(tables_that_are_refused),        UNIT(files_that_are_no_tables),
-        UNIT(sample_masks),      UNIT(sample_masks_that_are_refused),
+        UNIT(tables_with_names),
+        UNIT(one_column_and_infinite_values),
+        UNIT(rows_of_nothing),
+        UNIT(plain_numbers),
+        UNIT(compressed_tables),
+        UNIT(tables_that_are_refused),
+        UNIT(files_that_are_no_tables),
+        UNIT(sample_masks),
+        UNIT(sample_masks_that_are_refused),
     };
 
     return unit_main(all, COUNT(all));

@@ -3,11 +3,10 @@
  * leads the library's calls here: make/check.mk.
  */
 #include "files.h"
-#include "io/hdf5.h"
+#include "io/hdf5_private.h"
 #include "io/seriesfile.h"
+#include "io/seriesfile_layout.h"
 #include "runs.h"
-
-#include <hdf5.h>
 
 /* HDF5 1.10 does not free all of its own memory after a file could not be finished. */
 const char *__lsan_default_suppressions(void);
@@ -278,9 +277,131 @@ static void readers(void)
     EACH(read_plain, false, 100);
 }
 
+/* Arrays of no items, of one chunk and of several. */
+static void arrays_come_back(void)
+{
+    static const size_t sizes[] = {0, 1, 1000, (1 << 20) + 5};
+    static unsigned char data[(1 << 20) + 5], back[(1 << 20) + 5];
+    struct bm_error err = {0};
+    char name[8];
+    size_t n;
+
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (unsigned char)(i * 7 >> 3);
+    struct bm_h5 *f = bm_h5_create(scratch("arrays.h5"), "arrays.h5", &err);
+    REQUIRE(f, &err);
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        (void)snprintf(name, sizeof name, "/a%zu", i);
+        REQUIRE(bm_h5_put_array(f, name, &bm_series_byte, sizes[i], data, &err) == 0, &err);
+    }
+    REQUIRE(bm_h5_close(f, &err) == 0, &err);
+    f = bm_h5_open(scratch("arrays.h5"), "arrays.h5", &err);
+    REQUIRE(f, &err);
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        (void)snprintf(name, sizeof name, "/a%zu", i);
+        CHECK_ROW(bm_h5_array_length(f, name, 1, &n, &err) == 0 && n == sizes[i], i);
+        CHECK_ROW(bm_h5_get_array(f, name, &bm_series_byte, n, back, &err) == 0 && !memcmp(back, data, n), i);
+    }
+    CHECK(bm_h5_get_array(f, "/a1", &bm_series_byte, 2, back, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "arrays.h5: /a1 has 1 entries where 2 are due");
+    REQUIRE(bm_h5_close(f, &(struct bm_error){0}) == 0, &err);
+}
+
+/* The system's reason, where there is one, and a hint that fits. */
+static void reasons(void)
+{
+    struct bm_error err = {0};
+    char version[32];
+    unsigned a, b, c;
+
+    CHECK(!bm_h5_create(scratch("no/such.h5"), "such.h5", &err));
+    CHECK_ERR_CONTAINS(&err, "such.h5: cannot be created (HDF5: No such file or directory); the disk is full or");
+    err = (struct bm_error){0};
+    bm_h5_lock();
+    (void)H5Eclear2(H5E_DEFAULT);
+    (void)H5Epush2(H5E_DEFAULT, "f", "f", 1, H5E_ERR_CLS, H5E_RESOURCE, H5E_NOSPACE, "memory allocation failed");
+    CHECK(bm_h5_fail(&err, "x.h5", "cannot be read") == -1);
+    bm_h5_unlock();
+    CHECK_ERR_CONTAINS(&err, "x.h5: cannot be read (HDF5: memory allocation failed); memory is short");
+    CHECK(H5get_libversion(&a, &b, &c) >= 0 && a == (unsigned)atoi(bm_hdf5_version(version)));
+}
+
+/* A tile that was never written. */
+static void tiles_that_are_missing(void)
+{
+    struct bm_error err = {0};
+    struct bm_buf out = {0};
+    uint32_t mask;
+    struct bm_h5 *f = bm_h5_create(scratch("t.h5"), "t.h5", &err);
+    REQUIRE(f, &err);
+    struct bm_h5_tiles *t = bm_h5_create_tiles(f, "/t", BM_I16, 3, 8, 4, false, &err);
+    REQUIRE(t, &err);
+    CHECK(bm_h5_write_tile(t, 0, 0, "123456781234567812345678", 24, &err) == 0);
+    CHECK(bm_h5_tile_stored(t, 0) == 24 && bm_h5_tile_stored(t, 4) == 0);
+    CHECK(bm_h5_read_tile(t, 4, 24, &mask, &out, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "t.h5: a tile is missing (column 4)");
+    err = (struct bm_error){0};
+    CHECK(bm_h5_read_tile(t, 0, 23, &mask, &out, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "t.h5: a tile claims 24 bytes");
+    err = (struct bm_error){0};
+    CHECK(bm_h5_read_tile(t, 0, 24, &mask, &out, &err) == 0 && out.size == 24 && mask == 0);
+    bm_h5_close_tiles(t);
+    bm_h5_close_tiles(NULL);
+    CHECK(bm_h5_close(f, &err) == 0);
+    bm_h5_abandon(NULL);
+    bm_buf_free(&out);
+}
+
+/* Arrays of a series file that are longer than its header says, or links. */
+static void arrays_that_do_not_fit(void)
+{
+    static const struct {
+        const char *name, *says;
+        const struct bm_h5_record *type;
+    } rows[] = {
+        {"/voxels", "has 10 voxels where run", &bm_series_voxel},
+        {"/runs/0001/tile_crc32", "has 10 tile checksums for 3 tiles", &bm_series_crc},
+        {"/runs/0001/metadata", "has 10 metadata rows for 12 time points", NULL},
+        {"/runs/0001/header", "missing or wrong", &bm_series_byte},
+        {"/runs/0001/footer", "missing or wrong", &bm_series_byte},
+        {"/run_table", "/run_table is a link", &bm_series_byte},
+    };
+    static const unsigned char zeros[1000];
+    struct bm_h5_field fields[BM_SERIES_META];
+    const struct bm_h5_record meta = bm_series_meta(2, fields);
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_error err = {0};
+        struct bm_h5 f = {0};
+
+        REQUIRE(put_series(bm_seriesfile_sink(scratch("l.h5"), true, &err), runs, 1, true, &err) == 0, &err);
+        f.id = H5Fopen(scratch("l.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+        CHECK_ROW(f.id >= 0 && H5Ldelete(f.id, rows[i].name, H5P_DEFAULT) >= 0, i);
+        if (i == 5)
+            CHECK(H5Lcreate_soft("/voxels", f.id, rows[i].name, H5P_DEFAULT, H5P_DEFAULT) >= 0);
+        else
+            CHECK_ROW(bm_h5_put_array(&f, rows[i].name, rows[i].type ? rows[i].type : &meta, 10, zeros, &err) == 0,
+                      i);
+        CHECK_ROW(H5Fclose(f.id) >= 0, i);
+        CHECK_ROW(bm_seriesfile_check(scratch("l.h5"), "l.h5", 1, &err) == -1, i);
+        CHECK_ERR_CONTAINS(&err, "l.h5: ");
+        CHECK_ERR_CONTAINS(&err, rows[i].says);
+    }
+    struct bm_error err = {0};
+    CHECK(bm_seriesfile_check(scratch("packed.h5"), "p.h5", 2, &err) == 0);
+    CHECK(bm_seriesfile_check(scratch("packed.h5"), "p.h5", 3, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "p.h5: 2 of 3 runs reached the file");
+}
+
 int main(void)
 {
-    static const struct unit_test all[] = {UNIT(put_inputs), UNIT(writers), UNIT(readers)};
+    static const struct unit_test all[] = {UNIT(put_inputs),
+                                           UNIT(writers),
+                                           UNIT(readers),
+                                           UNIT(arrays_come_back),
+                                           UNIT(reasons),
+                                           UNIT(tiles_that_are_missing),
+                                           UNIT(arrays_that_do_not_fit)};
 
     return unit_main(all, COUNT(all));
 }

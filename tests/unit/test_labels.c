@@ -47,6 +47,12 @@ static void tables_that_are_refused(void)
         {"1\n", "no label table"},
         {"1 V1\n1 V2\n", "the index 1 is there twice"},
         {"1 V1\n2 V1\n", "the name \"V1\" is there twice"},
+        {"1 V1\n2\n", "line 2 \"2\" does not fit"},
+        {"1 V1 0 0 0 0\n2\n", "line 2 \"2\" does not fit"},
+        {"1 V1 0 0 0 0\n2 V2 0 0 0\n", "line 2"},
+        {"1 V1 0 0 0 0\n2 V2 0 0 0 0 0\n", "line 2"},
+        {"index\tname\tname\n1\tV1\tV2\n", "no label table"},
+        {"index\tindex\tname\n1\t1\tV2\n", "no label table"},
         {"1 V1\n2 V2 more\n", "line 2 \"2 V2 more\" does not fit"},
         {"1 V1\nx V2\n", "index \"x\" is no integer"},
         {"1 V1 0 0 0 0\n2 V2 0 0 256 0\n", "line 2"},
@@ -123,6 +129,8 @@ static void selections_that_are_refused(void)
         {"5-3", 1, "ends before it begins"},
         {"1.5", 0, "is no number"},
         {"1-", 0, "is no number"},
+        {"1-x", 0, "is no number"},
+        {"x-1", 0, "is no number"},
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {

@@ -166,6 +166,28 @@ static void pairs(void)
     CHECK_ERR_CONTAINS(&err, "is missing");
 }
 
+/* A compressed file may be shorter than its size lets one think. */
+static void volumes_that_are_missing_at_the_end(void)
+{
+    struct bm_error err = {0};
+    unsigned char gz[3000];
+    int16_t v[VOXELS];
+    struct image m;
+
+    make_image(&m);
+    const size_t n = gzip_member(gz, sizeof gz, m.bytes, sizeof m.bytes - 100, 0);
+    struct bm_nifti *in = bm_nifti_open(put_file("s.nii.gz", gz, n), &err);
+    REQUIRE(in, &err);
+    CHECK(bm_nifti_gzip(in) && bm_nifti_next(in, v, &err) == 1);
+    CHECK(bm_nifti_finish(in, NULL, NULL, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "s.nii.gz: ends within volume 2 of 2");
+    bm_nifti_close(in);
+    double *values;
+    struct bm_grid g;
+    err = (struct bm_error){0};
+    CHECK(bm_nifti_read_volume(scratch("absent.nii"), &g, &values, &err) == -1 && err.code == BM_ESYS);
+}
+
 static void one_volume_as_doubles_in_c_order(void)
 {
     struct image m;
@@ -316,6 +338,7 @@ int main(void)
         UNIT(volumes_left_over_are_counted),
         UNIT(big_endian_files_give_native_samples),
         UNIT(pairs),
+        UNIT(volumes_that_are_missing_at_the_end),
         UNIT(one_volume_as_doubles_in_c_order),
         UNIT(files_by_other_writers),
         UNIT(values_agree_with_nibabel),

@@ -194,6 +194,108 @@ static void orientation_by_the_standards_rule(void)
     bm_nifti_close(n);
 }
 
+/* NIfTI-2 of one voxel by default, in which `at` gets a number of 8 bytes. */
+struct image2 {
+    unsigned char bytes[544 + 16];
+};
+
+static void put_i64(struct image2 *m, size_t at, int64_t v)
+{
+    memcpy(m->bytes + at, &v, 8);
+}
+
+static void put_f64(struct image2 *m, size_t at, double v)
+{
+    memcpy(m->bytes + at, &v, 8);
+}
+
+static void make_image2(struct image2 *m)
+{
+    memset(m, 0, sizeof *m);
+    m->bytes[0] = 540 & 0xFF;
+    m->bytes[1] = 540 >> 8;
+    memcpy(m->bytes + 4, "n+2\0\r\n\032\n", 8);
+    m->bytes[12] = 64; /* float64 */
+    m->bytes[14] = 64;
+    put_i64(m, 16, 4);
+    for (size_t i = 1; i < 8; i++)
+        put_i64(m, 16 + 8 * i, 1);
+    for (size_t i = 1; i < 5; i++)
+        put_f64(m, 104 + 8 * i, 2);
+    put_i64(m, 168, 544);
+}
+
+/* What no NIfTI-1 header can say. */
+static void fields_of_the_second_version(void)
+{
+    static const struct {
+        int64_t dims[4], offset;
+        double scale;
+        int sform, units, magic;
+        const char *says; /* NULL: it is read */
+    } rows[] = {
+        {{1, 1, 1, 1}, 544, 2, 0, 0, 0, NULL},
+        {{1, 1, 1, 1}, 544, 2, 0, 0, 1, NULL}, /* no line ends behind the magic: as some write it */
+        {{1, 1, 1, 1}, 544, 2, 0, 0, 2, "line ends were changed"},
+        {{1 << 13, 1 << 13, 1 << 13, INT32_MAX}, 544, 2, 0, 0, 0, "claim more data than any file can hold"},
+        {{1 << 13, 1 << 13, 1 << 13, 1 << 21}, 544, 2, 0, 0, 0, "claim more data than any file can hold"},
+        {{1 << 13, 1 << 13, 1 << 13, (1 << 22) - 1}, 1000000000000000, 2, 0, 0, 0, "claim more data than any"},
+        {{1, 1, 1, 1}, 2000000000000000, 2, 0, 0, 0, "no position in a file"},
+        {{1, 1, 1, 1}, 544, 1e308, 1, 1, 0, "the affine made of it is beyond all numbers"},
+        {{1, 1, 1, 1}, 544, 1e308, 1, 2, 0, NULL},
+        {{(int64_t)1 << 31, 1, 1, 1}, 544, 2, 0, 0, 0, "dim[1] is 2147483648"},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_error err = {0};
+        struct image2 m;
+        make_image2(&m);
+        for (size_t k = 0; k < 4; k++)
+            put_i64(&m, 24 + 8 * k, rows[i].dims[k]);
+        put_i64(&m, 168, rows[i].offset);
+        m.bytes[348] = (unsigned char)rows[i].sform;
+        m.bytes[500] = (unsigned char)rows[i].units;
+        for (size_t k = 0; k < 3; k++)
+            put_f64(&m, 400 + 40 * k, rows[i].scale);
+        memcpy(m.bytes + 8, rows[i].magic == 0 ? "\r\n\032\n" : rows[i].magic == 1 ? "\0\0\0\0" : "\n\032\n\0", 4);
+        struct bm_nifti *n = bm_nifti_open(put_file("two.nii", m.bytes, 552), &err);
+        CHECK_ROW((n != NULL) == !rows[i].says, i);
+        if (rows[i].says)
+            CHECK_ERR_CONTAINS(&err, rows[i].says);
+        bm_nifti_close(n);
+    }
+}
+
+/* An axis that is not there needs no voxel size. */
+static void images_of_two_dimensions(void)
+{
+    struct bm_error err = {0};
+    struct image m;
+
+    make_image(&m);
+    put_i16(&m, 40, 2);
+    put_i16(&m, 254, 0);
+    put_f32(&m, 88, 0);
+    struct bm_nifti *n = bm_nifti_open(put_file("m.nii", m.bytes, 352 + 2 * NX * NY), &err);
+    REQUIRE(n, &err);
+    CHECK(bm_nifti_info(n)->grid.dims[2] == 1 && bm_nifti_info(n)->grid.affine[2][2] == 1);
+    bm_nifti_close(n);
+    put_i16(&m, 40, 3);
+    refuses(&m, "pixdim[3] is 0");
+}
+
+static void headers_of_every_type(void)
+{
+    for (enum bm_dtype t = BM_I8; t <= BM_F64; t++) {
+        unsigned char bytes[352 + 8 * VOXELS] = {0};
+        struct bm_error err = {0};
+        bm_nifti1_header(bytes, &grid, 1, t, 2, "test");
+        struct bm_nifti *n = bm_nifti_open(put_file("t.nii", bytes, 352 + bm_dtype_size(t) * VOXELS), &err);
+        CHECK_ROW(t == BM_F16 ? !n : n && bm_nifti_info(n)->dtype == t, t); /* NIfTI has no half */
+        bm_nifti_close(n);
+    }
+}
+
 /* Header, four bytes that say whether extensions follow, and `n` bytes of them before the samples. */
 static struct bm_nifti *open_extended(const void *extensions, size_t n, struct bm_error *err)
 {
@@ -280,7 +382,8 @@ static void analyze_as_spm2_reads_it(void)
     } rows[] = {
         {0.5F, 3, 9, 0, 9, 0, 0.5, 3, false},     {0.5F, NAN, 0, 0, 0, 0, 0.5, 0, false},
         {0, 3, 0, 0, 0, 0, 1, 0, false},          {NAN, 3, 2, 0, 0, 0, 1, 0, false},
-        {0, 3, 2, -2, 110, 10, 0.04, -2.4, true}, {INFINITY, 0, 1, 0, 4, 0, 0.25, 0, true},
+        {0, 3, 2, 2, 110, 10, 1, 0, false},       {0, 3, 2, -2, 110, 10, 0.04, -2.4, true},
+        {INFINITY, 0, 1, 0, 4, 0, 0.25, 0, true},
     };
     struct image m;
 
@@ -370,6 +473,9 @@ int main(void)
         UNIT(header_fields_that_lie_are_named),
         UNIT(real_fields_that_lie_are_named),
         UNIT(products_of_dimensions_do_not_wrap),
+        UNIT(fields_of_the_second_version),
+        UNIT(images_of_two_dimensions),
+        UNIT(headers_of_every_type),
         UNIT(dimensions_past_the_fourth_must_be_one),
         UNIT(extensions_are_walked),
         UNIT(more_extensions_than_are_kept),

@@ -1,5 +1,6 @@
 #include "files.h"
 #include "io/labelcounts.h"
+#include "io/maskfile.h"
 #include "io/npy.h"
 #include "io/roi.h"
 #include "unit.h"
@@ -133,6 +134,79 @@ static void missing_labels_show_what_there_is(void)
     CHECK_ERR_CONTAINS(&err, "its values are not few whole numbers");
 }
 
+/* A selection and what is there, each longer than a message. */
+static void long_lists_are_cut(void)
+{
+    static char spec[6000];
+    double many[200];
+    const size_t shape[1] = {200};
+    const struct bm_grid line = {{200, 1, 1}, {{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}}};
+    struct bm_error err = {0};
+    struct bm_roi roi;
+    struct bm_grid own;
+    bool *flags;
+    char text[100];
+
+    for (size_t i = 0; i < 200; i++)
+        many[i] = 1000.0 + (double)i;
+    REQUIRE(bm_npy_save(scratch("l.npy"), "<f8", false, 8, 1, shape, many, &err) == 0, &err);
+    size_t n = (size_t)snprintf(spec, sizeof spec, "%s\t= 7", scratch("l.npy"));
+    for (int i = 0; i < 100; i++)
+        n += (size_t)snprintf(spec + n, sizeof spec - n, ",%d-%d", 1000 + i, 1001 + i);
+    REQUIRE(bm_roi_parse(spec, NULL, NULL, &roi, &err) == 0, &err);
+    CHECK(strncmp(bm_roi_condition(&roi, text, sizeof text), "= 7, 1000-1001, ", 16) == 0);
+    CHECK(strcmp(text + strlen(text) - 5, ", ...") == 0);
+    CHECK(bm_roi_read(&roi, &line, &own, &flags, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "no voxel is 7; name labels that are there (with the voxels of each: 1000: 1, 1001: 1");
+    CHECK_ERR_CONTAINS(&err, ", ...)");
+    bm_roi_clear(&roi);
+    err = (struct bm_error){0};
+    (void)snprintf(spec, sizeof spec, "%s > 0.25", scratch("l.npy"));
+    REQUIRE(bm_roi_parse(spec, NULL, NULL, &roi, &err) == 0, &err);
+    CHECK(strcmp(bm_roi_condition(&roi, text, sizeof text), "> 0.25") == 0);
+    CHECK(bm_roi_read(&roi, NULL, &own, &flags, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "l.npy: a .npy mask has no grid of its own");
+    bm_roi_clear(&roi);
+    err = (struct bm_error){0};
+    CHECK(bm_roi_parse(scratch("a>b"), NULL, NULL, &roi, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "a condition needs blanks around its sign");
+}
+
+/* Shapes of arrays that are no mask of a 3 x 3 x 1 grid. */
+static void shapes_that_do_not_fit(void)
+{
+    static const struct {
+        size_t ndim, shape[8];
+        const char *says;
+    } rows[] = {
+        {1, {8}, "shape is 8, the series"},
+        {2, {3, 3}, "shape is 3x3, the series"},
+        {3, {3, 3, 2}, "shape is 3x3x2, the series"},
+        {3, {1, 3, 3}, "shape is 1x3x3, the series"},
+        {3, {3, 1, 3}, "shape is 3x1x3, the series"},
+        {8, {1, 1, 1, 1, 1, 1, 1, 9}, "shape is 1x1x1x1x1x1x1x9, the series"},
+        {8,
+         {0, 1111111111111111111, 1111111111111111111, 1111111111111111111, 1111111111111111111, 1111111111111111111,
+          1111111111111111111, 1111111111111111111},
+         "shape is 0x1111111111111111111x"},
+    };
+    static const unsigned char zeros[32];
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_error err = {0};
+        struct bm_maskfile m;
+        CHECK_ROW(bm_npy_save(scratch("m.npy"), "|u1", false, 1, rows[i].ndim, rows[i].shape, zeros, &err) == 0, i);
+        CHECK_ROW(bm_maskfile_read(scratch("m.npy"), &grid, &m, &err) == -1 && !m.values, i);
+        CHECK_ERR_CONTAINS(&err, rows[i].says);
+    }
+    struct bm_error err = {0};
+    struct bm_maskfile m;
+    CHECK(!bm_maskfile_is_npy("npy") && !bm_maskfile_is_npy(".npy") && bm_maskfile_is_npy("a.npy"));
+    CHECK(bm_maskfile_read(scratch("absent.npy"), &grid, &m, &err) == -1 && err.code == BM_ESYS);
+    err = (struct bm_error){0};
+    CHECK(bm_maskfile_read(scratch("absent.nii"), &grid, &m, &err) == -1 && err.code == BM_ESYS);
+}
+
 static void counts_of_labels(void)
 {
     static double many[3000];
@@ -164,6 +238,8 @@ int main(void)
         UNIT(specs_that_are_refused),
         UNIT(missing_labels_show_what_there_is),
         UNIT(counts_of_labels),
+        UNIT(long_lists_are_cut),
+        UNIT(shapes_that_do_not_fit),
     };
 
     return unit_main(all, COUNT(all));

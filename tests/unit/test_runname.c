@@ -1,3 +1,4 @@
+#include "io/bidsname.h"
 #include "io/runname.h"
 #include "unit.h"
 
@@ -99,13 +100,60 @@ static void large_numbers_in_patterns(void)
     free(text);
 }
 
+/* Names as BIDS has them: keys and values, a suffix; out: "key=value ..." and the suffix. */
+static void names_of_bids(void)
+{
+    static const struct {
+        const char *path, *want;
+    } rows[] = {
+        {"sub-01_task-rest_bold.nii.gz", "sub=01 task=rest bold"},
+        {"/a/b-c/sub-01_ses-A+b_T1w.nii", "sub=01 ses=A+b T1w"},
+        {"task-x_bold.json", "task=x bold"},
+        {"sub-01", NULL},
+        {"sub-01_", NULL},
+        {"bold.nii", NULL},
+        {"_bold.nii", NULL},
+        {"sub_bold.nii", NULL},
+        {"sub-_bold.nii", NULL},
+        {"-01_bold.nii", NULL},
+        {"sub-0 1_bold.nii", NULL},
+        {"sub-01_bo ld.nii", NULL},
+        {"sub-01_run[1_bold.nii", NULL},
+        {"sub-01_run-{1_bold.nii", NULL},
+        {"sub-01_run-:_bold.nii", NULL},
+        {"sub-01_run-/_bold.nii", NULL},
+        {"other-01_bold.nii", NULL},
+        {"", NULL},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_bidsname name;
+        char text[200] = "";
+        const bool good = bm_bidsname_parse(rows[i].path, &name);
+        CHECK_ROW(good == (rows[i].want != NULL), i);
+        for (size_t k = 0; good && k < name.n; k++)
+            (void)snprintf(text + strlen(text), sizeof text - strlen(text), "%.*s=%.*s ", BM_SPAN_ARG(name.keys[k]),
+                           BM_SPAN_ARG(name.values[k]));
+        if (good)
+            (void)snprintf(text + strlen(text), sizeof text - strlen(text), "%.*s", BM_SPAN_ARG(name.suffix));
+        CHECK_ROW(!good || strcmp(text, rows[i].want) == 0, i);
+    }
+    char many[400] = "";
+    struct bm_bidsname name;
+    for (int k = 0; k < BM_BIDS_ENTITIES; k++)
+        (void)strncat(many, "sub-01_", 8);
+    (void)strncat(many, "bold", 5);
+    CHECK(bm_bidsname_parse(many, &name) && name.n == BM_BIDS_ENTITIES);
+    memmove(many + 7, many, strlen(many) + 1);
+    memcpy(many, "sub-01_", 7);
+    CHECK(!bm_bidsname_parse(many, &name));
+}
+
 int main(void)
 {
     static const struct unit_test all[] = {
-        UNIT(names_of_runs),
-        UNIT(long_names_are_cut),
-        UNIT(patterns),
-        UNIT(large_numbers_in_patterns),
+        UNIT(names_of_runs), UNIT(long_names_are_cut), UNIT(patterns), UNIT(large_numbers_in_patterns),
+        UNIT(names_of_bids),
     };
     return unit_main(all, COUNT(all));
 }

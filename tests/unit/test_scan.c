@@ -1,4 +1,5 @@
 #include "image.h"
+#include "io/niftiruns.h"
 #include "io/scan.h"
 
 /* Two 3-D files, of slope `slope` and type int16: 0, 1, 2, ... and 60, 61, ... */
@@ -97,12 +98,71 @@ static void a_file_that_changes_is_refused(void)
     bm_scan_close(s);
 }
 
+static char *no_step(void *self, const struct bm_niftifile *files, size_t n, struct bm_error *err)
+{
+    (void)self;
+    (void)files;
+    (void)n;
+    return bm_format(err, "{}");
+}
+
+/* 1: the first run came; -1: not even that. */
+static int first_run(const struct bm_niftiruns_config *config, struct bm_error *err)
+{
+    struct bm_source *src = bm_niftiruns_source(config, err);
+    const struct bm_run *run;
+    const int got = src ? src->next_run(src, &run, err) : -1;
+
+    if (src)
+        src->close(src);
+    return got;
+}
+
+/* Runs that do not fit what is asked for, and more threads than runs. */
+static void runs_that_do_not_fit(void)
+{
+    static int64_t voxels[2] = {1, 7};
+    struct image m;
+    struct bm_error err = {0};
+    make_image(&m);
+    const char *path = put_file("run.nii", m.bytes, sizeof m.bytes), *absent = scratch("absent.nii");
+    struct bm_niftirun two[2];
+    for (int i = 0; i < 2; i++)
+        two[i] = (struct bm_niftirun){.names = &path, .paths = &path, .nfiles = 1, .label = "run", .run = 1};
+    struct bm_niftiruns_config config = {.runs = two,
+                                         .nruns = 2,
+                                         .grid = grid,
+                                         .voxels = voxels,
+                                         .nvoxels = 2,
+                                         .threads = 5,
+                                         .memory = 1 << 30,
+                                         .step = no_step};
+
+    CHECK(first_run(&config, &err) == 1);
+    config.memory = 1;
+    CHECK(first_run(&config, &err) == 1);
+    config.grid.affine[0][3] += 1;
+    CHECK(first_run(&config, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "run.nii: its grid is");
+    config.grid = grid;
+    two[0].volumes = NT + 1;
+    err = (struct bm_error){0};
+    CHECK(first_run(&config, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "run.nii: has 2 volumes where 3 are needed");
+    two[0].volumes = 0;
+    two[0].paths = &absent;
+    err = (struct bm_error){0};
+    CHECK(first_run(&config, &err) == -1 && err.code == BM_ESYS);
+    CHECK_ERR_CONTAINS(&err, "absent.nii: cannot open");
+}
+
 int main(void)
 {
     static const struct unit_test all[] = {
         UNIT(a_list_of_files_is_one_scan),
         UNIT(lists_that_do_not_fit),
         UNIT(a_file_that_changes_is_refused),
+        UNIT(runs_that_do_not_fit),
     };
 
     return unit_main(all, COUNT(all));

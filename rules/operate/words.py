@@ -1,0 +1,25 @@
+"""Numbers, sizes and times as people read them."""
+
+
+def size(n):
+    """3.4 GB"""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n >= factor:
+            return f"{n / factor:.3g} {unit}" if n < 999.5 * factor else f"{n / factor:,.0f} {unit}"
+    return f"{n} bytes"
+
+
+def number(n):
+    return f"{n:,}"
+
+
+def many(n, what):
+    """1 run, 2 runs"""
+    return f"{number(n)} {what}{'s' * (n != 1)}"
+
+
+def duration(seconds):
+    """35 s, 14 min, 3.4 h"""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
