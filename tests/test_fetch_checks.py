@@ -31,7 +31,9 @@ def through(check, data, step):
 
 
 @pytest.mark.parametrize("step", [1, 7, 4096, 1 << 20])
-@pytest.mark.parametrize("data", [PACKED, PACKED * 3, PACKED + bytes(700), gzip.compress(b"", mtime=0), b"plain", b""])
+@pytest.mark.parametrize(
+    "data", [PACKED, PACKED * 3, PACKED + bytes(700), gzip.compress(b"", mtime=0), b"plain", b""]
+)
 def test_gzip_that_is_right(data, step):
     name = "a.nii.gz" if data[:1] == b"\x1f" else "a.nii"
     through(Gzip(name), data, step)
