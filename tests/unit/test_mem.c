@@ -130,12 +130,28 @@ static void remedies(void)
     }
 }
 
+/* Control characters of ASCII and of Latin-1 in UTF-8 go; the letters that begin with the same byte stay. */
+static void messages_are_printable(void)
+{
+    static const char *const rows[][2] = {{"a\n\x1b\x7f z~", "a??? z~"},
+                                          {"\xc2\x80\xc2\x9b\xc2\x9f", "??????"},
+                                          {"\xc2\xa0\xc2\xbf\xc3\x9b", "\xc2\xa0\xc2\xbf\xc3\x9b"},
+                                          {"\xc2", "\xc2"},
+                                          {"\xc2\n", "\xc2?"},
+                                          {"", ""}};
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct bm_error err = {0};
+        CHECK_ROW(bm_fail(&err, BM_EDATA, "%s", rows[i][0]) == -1 && strcmp(err.text, rows[i][1]) == 0, i);
+    }
+}
+
 int main(void)
 {
     static const struct unit_test all[] = {
         UNIT(sizes_that_wrap), UNIT(more_than_there_is),    UNIT(large_areas_that_wrap),
         UNIT(large_areas),     UNIT(buffers_grow_and_keep), UNIT(texts),
-        UNIT(remedies)};
+        UNIT(remedies),        UNIT(messages_are_printable)};
 
     return unit_main(all, COUNT(all));
 }
