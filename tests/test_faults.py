@@ -451,8 +451,10 @@ def test_memory_that_ends_while_a_pipe_is_copied(shim, tmp_path):
 
 
 def test_writes_that_fail_behind_the_last_columns_of_a_series(shim, tmp_path):
-    """ROI voxels that the series does not hold are written when the run ends: each write fails once."""
-    np.save(tmp_path / "roi.npy", np.ones((7, 6, 5), bool))
+    """An ROI of voxels that the series does not hold is written when the run ends: each write fails once."""
+    roi = np.ones(7 * 6 * 5, bool)
+    roi[3:6] = False  # those that it holds
+    np.save(tmp_path / "roi.npy", roi.reshape(7, 6, 5))
     (tmp_path / "in.npys").write_bytes(write_stream([make_run(np.ones((400, 3), "<f4"))]))
     env = os.environ | {"LD_PRELOAD": shim, "FAULT_CALL": "write", "FAULT_HOW": "ENOSPC"}
     paths = [str(tmp_path / name) for name in ("roi.npy", "in.npys", "out.npys")]
