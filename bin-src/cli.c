@@ -122,10 +122,10 @@ static void on_signal(int number)
 /* What is done about a signal now. */
 static void (*handler(int number))(int)
 {
-    struct sigaction now = {0};
+    struct sigaction action = {0};
 
-    (void)sigaction(number, NULL, &now);
-    return now.sa_handler;
+    (void)sigaction(number, NULL, &action);
+    return action.sa_handler;
 }
 
 static void catch_signals(void)

@@ -308,21 +308,21 @@ static bool names_a_run(const char *pattern, const char *path)
 /* The pattern with its placeholders as "*", all else taken literally. */
 static char *as_glob(const char *pattern, struct bm_error *err)
 {
-    char *text = bm_alloc(2 * strlen(pattern) + 1, 1, "pattern", err), *end = text;
+    char *text = bm_alloc(2 * strlen(pattern) + 1, 1, "pattern", err), *to = text;
 
     if (!text)
         return NULL;
     for (const char *p = pattern; *p; p++) {
         if (*p == '{') {
-            *end++ = '*';
+            *to++ = '*';
             p += strcspn(p, "}") - (strchr(p, '}') ? 0 : 1);
             continue;
         }
         if (strchr("*?[]\\", *p))
-            *end++ = '\\';
-        *end++ = *p;
+            *to++ = '\\';
+        *to++ = *p;
     }
-    *end = '\0';
+    *to = '\0';
     return text;
 }
 

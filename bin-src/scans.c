@@ -353,11 +353,12 @@ static int check_run(struct cli_scans *s, size_t i, struct doubts *about, struct
 static int check_runs(struct cli_scans *s, struct bm_error *err)
 {
     struct doubt *kinds = bm_calloc(2 * s->nfiles, sizeof *kinds, "warnings", err);
-    struct doubts about = {kinds, 0}, about_tr = {kinds + s->nfiles, 0};
+    struct doubts about = {kinds, 0}, about_tr = {NULL, 0};
     int status = 0;
 
     if (!kinds)
         return -1;
+    about_tr.kinds = kinds + s->nfiles;
     for (size_t i = 0; i < s->n && !status; i++)
         status = check_run(s, i, &about, &about_tr, err);
     if (!status) {

@@ -41,7 +41,7 @@ valgrind: all unit deps-valgrind $(VENV)/ready ## Run unit tests and programs un
 	@$(VPY) tests/analysis/valgrind.py --jobs $(JOBS) $(VALGRIND)
 
 deps-coverage:
-	@make/need.sh clang:clang llvm-cov:llvm
+	@make/need.sh clang:clang sanitizers:libclang-rt-dev llvm-cov:llvm
 
 coverage: deps-coverage $(VENV)/ready ## Which lines and branches the tests reach: a table, and build/coverage-clang/html
 	@$(MAKE) --no-print-directory CC=clang VARIANT=coverage coverage-build

@@ -20,7 +20,7 @@ $(OUT)/tests/unit/test_bytes: LDFLAGS += -Wl,--wrap=isal_deflate
 unit: $(UNIT_BIN) ## Build the unit tests
 
 deps-check: $(VENV)/train-ready deps-slurm deps-browser deps-quota
-	@make/need.sh clang:clang clang-tidy:clang-tidy cppcheck:cppcheck valgrind:valgrind
+	@make/need.sh clang:clang sanitizers:libclang-rt-dev clang-tidy:clang-tidy cppcheck:cppcheck valgrind:valgrind
 
 check: deps-check deps-sharedfs ## Run all tests: style, gcc, clang, zlib-only and sanitizer builds, programs, oracles, workflow
 	@$(VPY) tests/run.py --jobs $(JOBS) $(CHECK)

@@ -1,11 +1,12 @@
 #!/bin/sh
 # need.sh WHAT:PACKAGE... - sees that each WHAT is there, or installs PACKAGE with apt, or says what to install.
-# WHAT is a command, NAME.pc (a pkg-config module), or venv. "optional:WHAT:PACKAGE" only warns.
+# WHAT is a command, NAME.pc (a pkg-config module), venv, or sanitizers (clang's). "optional:WHAT:PACKAGE" only warns.
 set -u
 
 have() {
   case $1 in
     *.pc) pkg-config --exists "${1%.pc}" 2>/dev/null ;;
+    sanitizers) [ -e "$(clang --print-resource-dir 2>/dev/null)/lib/linux/libclang_rt.fuzzer-$(uname -m).a" ] ;;
     venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
   esac

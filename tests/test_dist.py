@@ -38,7 +38,7 @@ def tree(tmp_path_factory):
         assert sums[-1] in made.with_name(made.name + ".sha256").read_text()
     assert sums[0] == sums[1]
     with tarfile.open(made) as tar:
-        tar.extractall(folder, filter="data")
+        tar.extractall(folder)
     tree = folder / f"boldmill-{VERSION}"
     make(tree, "all", "ISAL=auto", "CFLAGS=-O0 -U_FORTIFY_SOURCE")
     return tree
@@ -126,7 +126,7 @@ def test_sdist(tmp_path):
     assert done.returncode == 0, done.stderr
     (made,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(made) as tar:
-        tar.extractall(tmp_path, filter="data")
+        tar.extractall(tmp_path)
     tree = tmp_path / f"boldmill-{VERSION}"
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", tmp_path, tree]
     env = {k: v for k, v in os.environ.items() if k not in ("BOLDMILL_CORE", "PYTHONPATH")}

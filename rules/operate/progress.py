@@ -24,7 +24,7 @@ LEAST = 0.05  # of a running job that is always thought to be left
 SHOWN = ("    output:", "    threads:")
 SCHEDULER = ("Select jobs to execute", "Execute ")
 ERRORS = ("job_error", "error")
-LONGEST = 300  # characters of a line about an error: it may hold a command with the names of hundreds of runs
+LONGEST = 1000  # characters of a line about an error: it may hold a command with the names of hundreds of runs
 
 
 class Job:

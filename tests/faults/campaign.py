@@ -58,6 +58,7 @@ KILLS = ("write", "fsync", "rename", "finish")
 MUST_FAIL = ("write", "fsync", "rename", "finish", "truncate", "mkdir")
 CORE = Path(os.environ.get("BOLDMILL_CORE", ROOT / "build/release/_core.so"))  # of the Python package
 os.environ["BOLDMILL_CORE"] = str(CORE)
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # its caches are no outputs
 PASSING = ("EINTR", "short")  # the call is to be made again
 FAST = (
     "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
