@@ -209,8 +209,8 @@ def short_confounds(place):
 
 def little_memory(place):
     scan = write_nifti(place.folder / "big_bold.nii.gz", bold((64, 64, 40), 60))
-    for limit in range(64000, 30000, -2000):  # what a program needs besides depends on the machine's locales
-        words = f"ulimit -v {limit}; exec '{BIN}/nifti2h5' '{scan}' '{place.folder}/a.h5'"
+    for limit in range(64000, 30000, -500):  # what a program needs besides depends on the machine's locales
+        words = f"ulimit -v {limit}; exec '{BIN}/nifti2h5' -j1 '{scan}' '{place.folder}/a.h5'"
         said = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False).stderr
         if "memory is short" in said:
             break

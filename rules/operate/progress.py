@@ -24,7 +24,8 @@ LEAST = 0.05  # of a running job that is always thought to be left
 SHOWN = ("    output:", "    threads:")
 SCHEDULER = ("Select jobs to execute", "Execute ")
 ERRORS = ("job_error", "error")
-LONGEST = 1000  # characters of a line about an error: it may hold a command with the names of hundreds of runs
+LONGEST = 600  # characters of a line about an error: it may hold a command with the names of hundreds of runs
+CAUSE = 300  # characters of what a program says
 
 
 class Job:
@@ -192,9 +193,9 @@ class Short(logging.Formatter):
         return "\n".join(line for line in lines if line.startswith(SHOWN) or line[:4] != "    ")
 
 
-def cut(line):
+def cut(line, longest=LONGEST):
     """Both ends of a long line."""
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 100]} [...] {line[-90:]}"
+    return line if len(line) <= longest else f"{line[: longest - 100]} [...] {line[-90:]}"
 
 
 def event_of(record):
@@ -254,5 +255,5 @@ def failures(failed, full):
     for outputs, logs in failed.values():
         why = next(filter(None, map(cause, logs)), None)
         nothing = f"it left no message in {', '.join(logs)}; " if logs else "it left no message; "
-        why = why or nothing + (full or "was it killed, or is the disk full?")
-        yield f"{outputs[0] if outputs else 'a job'} failed: {cut(why)}"
+        why = cut(why, CAUSE) if why else nothing + (full or "was it killed, or is the disk full?")
+        yield f"{outputs[0] if outputs else 'a job'} failed: {why}"
