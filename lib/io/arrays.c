@@ -1,7 +1,6 @@
 #include "io/arrays.h"
 
 #include "io/bundle.h"
-#include "io/bytes.h"
 #include "io/commit.h"
 #include "io/jsonmem.h"
 #include "io/npy.h"
@@ -24,17 +23,12 @@ struct writer {
     json_t *runs, *sessions;
     double slope, inter; /* of the current run */
     size_t nrows, run_rows;
-    int session;  /* of the latest entry in `sessions` */
-    uint32_t crc; /* of the data */
+    int session; /* of the latest entry in `sessions` */
 };
 
 static int start(struct writer *w, const struct bm_run *run, struct bm_error *err)
 {
-    static const char zeros[DATA_START];
-
-    if (bm_run_copy(&w->first, run, err))
-        return -1;
-    return bm_commit_write(w->fmri, zeros, sizeof zeros, err);
+    return bm_run_copy(&w->first, run, err) || bm_commit_reserve(w->fmri, DATA_START, err) ? -1 : 0;
 }
 
 static int arrays_begin_run(struct bm_sink *sink, const struct bm_run *run, struct bm_error *err)
@@ -120,7 +114,6 @@ static int arrays_end_run(struct bm_sink *sink, const struct bm_run *run, struct
     if (bm_commit_write(w->fmri, w->rows.data, w->rows.size, err))
         return -1;
     bm_commit_flush_hint(w->fmri);
-    w->crc = bm_crc32(w->crc, w->rows.data, w->rows.size);
     if (run->meta.history && bm_buf_append(&w->meta, run->meta.data, run->rows * bm_row_size(run->meta.history), err))
         return -1;
     note_session(w, run);
@@ -137,16 +130,16 @@ static int arrays_end_run(struct bm_sink *sink, const struct bm_run *run, struct
 /* Puts the header in front of the data, now that the number of rows is known. */
 static int put_header(struct writer *w, json_t **entry, struct bm_error *err)
 {
-    const size_t shape[2] = {w->nrows, w->first.cols}, bytes = w->nrows * w->first.cols * bm_dtype_size(w->dtype);
+    const size_t shape[2] = {w->nrows, w->first.cols};
     struct bm_buf header = {0};
     int status = bm_npy_format_header(&header, bm_dtype_descr(w->dtype), false, 2, shape, DATA_START, err);
 
     if (!status)
-        status = bm_commit_write_at(w->fmri, header.data, header.size, 0, err);
+        status = bm_commit_fill(w->fmri, header.data, header.size, err);
     if (!status)
-        *entry = bm_bundle_entry(w->fmri_path, json_string(bm_dtype_name(w->dtype)),
-                                 json_pack("[I,I]", (json_int_t)shape[0], (json_int_t)shape[1]),
-                                 bm_crc32_join(bm_crc32(0, header.data, header.size), w->crc, bytes));
+        *entry =
+            bm_bundle_entry(w->fmri_path, json_string(bm_dtype_name(w->dtype)),
+                            json_pack("[I,I]", (json_int_t)shape[0], (json_int_t)shape[1]), bm_commit_crc32(w->fmri));
     bm_buf_free(&header);
     return status;
 }
@@ -166,9 +159,8 @@ static int write_meta(struct writer *w, struct bm_commit **out, json_t **entry, 
     if (!status)
         status = bm_bundle_write(w->meta_path, parts, 2, out, err);
     if (!status) {
-        uint32_t crc = bm_crc32(bm_crc32(0, parts[0].data, parts[0].size), w->meta.data, w->meta.size);
-
-        *entry = bm_bundle_entry(w->meta_path, json_string(descr), json_pack("[I]", (json_int_t)w->nrows), crc);
+        *entry = bm_bundle_entry(w->meta_path, json_string(descr), json_pack("[I]", (json_int_t)w->nrows),
+                                 bm_commit_crc32(*out));
         (void)json_object_set_new(*entry, "history", json_integer((json_int_t)w->first.meta.history));
     }
     bm_buf_free(&parts[0]);

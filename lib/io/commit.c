@@ -1,6 +1,7 @@
 #include "io/commit.h"
 
 #include "core/mem.h"
+#include "io/bytes.h"
 #include "io/inputs.h"
 
 #include <errno.h>
@@ -18,14 +19,16 @@
 #include <unistd.h>
 
 #define MAX_OPEN 64
-#define COPY_BYTES ((size_t)4 << 20)
+#define BLOCK ((size_t)1 << 20)
 
 struct bm_commit {
     char *path, *temp;
     char *name; /* the target, as messages call it */
     int fd, slot;
-    bool direct, away;      /* away: the temporary lies in the scratch folder */
-    uint64_t appended, end; /* bytes written in a row; end of all that was written: the file must be as long */
+    bool direct, away; /* away: the temporary lies in the scratch folder */
+    /* What was written by the functions below, and must be found again: bytes at the start, and behind them. */
+    uint64_t reserved, appended;
+    uint32_t head_crc, crc;
 };
 
 static const char *scratch; /* folder of the temporaries; NULL: beside each target */
@@ -199,15 +202,6 @@ bool bm_commit_direct(const struct bm_commit *c)
     return c->direct;
 }
 
-/* `offset` is where the file stands after k bytes were written there; < 0: they were appended. */
-static void note_end(struct bm_commit *c, off_t offset, uint64_t k)
-{
-    uint64_t reached = offset < 0 ? (c->appended += k) : (uint64_t)offset;
-
-    if (reached > c->end)
-        c->end = reached;
-}
-
 /* offset < 0: at the current position. */
 static int write_all(struct bm_commit *c, const unsigned char *p, size_t n, off_t offset, struct bm_error *err)
 {
@@ -225,19 +219,37 @@ static int write_all(struct bm_commit *c, const unsigned char *p, size_t n, off_
         n -= (size_t)k;
         if (offset >= 0)
             offset += k;
-        note_end(c, offset, (uint64_t)k);
     }
     return 0;
 }
 
 int bm_commit_write(struct bm_commit *c, const void *data, size_t n, struct bm_error *err)
 {
-    return write_all(c, data, n, -1, err);
+    if (write_all(c, data, n, -1, err))
+        return -1;
+    if (!c->direct)
+        c->crc = bm_crc32(c->crc, data, n);
+    c->appended += n;
+    return 0;
 }
 
-int bm_commit_write_at(struct bm_commit *c, const void *data, size_t n, size_t offset, struct bm_error *err)
+int bm_commit_reserve(struct bm_commit *c, size_t n, struct bm_error *err)
 {
-    return write_all(c, data, n, (off_t)offset, err);
+    if (lseek(c->fd, (off_t)n, SEEK_SET) < 0)
+        return bm_fail_errno(err, c->name, "cannot be written");
+    c->reserved = n;
+    return 0;
+}
+
+int bm_commit_fill(struct bm_commit *c, const void *data, size_t n, struct bm_error *err)
+{
+    c->head_crc = bm_crc32(0, data, n);
+    return write_all(c, data, n, 0, err);
+}
+
+uint32_t bm_commit_crc32(const struct bm_commit *c)
+{
+    return bm_crc32_join(c->head_crc, c->crc, c->appended);
 }
 
 void bm_commit_flush_hint(struct bm_commit *c)
@@ -281,35 +293,60 @@ static int close_checked(struct bm_commit *c, struct bm_error *err)
     return 0;
 }
 
-/* Looks at the temporary once more by its name: it must be the file that we wrote, at its full length. */
+static int fail_changed(const struct bm_commit *c, struct bm_error *err)
+{
+    return bm_fail(err, BM_ESYS, "%s: what was written is not what stands on the disk; check the file system",
+                   c->name);
+}
+
+static ssize_t read_block(int fd, unsigned char *block, uint64_t offset)
+{
+    ssize_t k;
+
+    do
+        k = pread(fd, block, BLOCK, (off_t)offset);
+    while (k < 0 && errno == EINTR);
+    return k;
+}
+
+/* Whether a file is what was written to c; passes it on to `to`, where that is not NULL. Of a file that others wrote
+ * by its name only they know. */
+static int read_again(const struct bm_commit *c, int fd, struct bm_commit *to, struct bm_error *err)
+{
+    const uint64_t written = c->reserved + c->appended;
+    unsigned char *block = bm_alloc(BLOCK, 1, "block", err);
+    uint64_t size = 0;
+    uint32_t crc = 0;
+    ssize_t k = 0;
+    int status = block ? 0 : -1;
+
+    while (!status && (k = read_block(fd, block, size)) > 0) {
+        crc = bm_crc32(crc, block, (size_t)k);
+        size += (uint64_t)k;
+        status = to ? bm_commit_write(to, block, (size_t)k, err) : 0;
+    }
+    free(block);
+    if (!status && k < 0)
+        status = bm_fail_errno(err, c->name, "cannot be read again");
+    else if (!status && written && (size != written || crc != bm_commit_crc32(c)))
+        status = fail_changed(c, err);
+    return status;
+}
+
+/* Opens the temporary once more by its name: it must be the file that we wrote, with all that we wrote. */
 static int check_written(const struct bm_commit *c, struct bm_error *err)
 {
     struct stat ours, there;
+    int fd = open(c->temp, O_RDONLY | O_CLOEXEC), status;
 
-    if (fstat(c->fd, &ours) || stat(c->temp, &there))
-        return bm_fail_errno(err, c->name, "cannot be looked at after writing");
-    if (ours.st_ino != there.st_ino || ours.st_dev != there.st_dev || (uint64_t)there.st_size < c->end)
-        return bm_fail(err, BM_ESYS, "%s: what was written is not what stands on the disk; check the file system",
-                       c->name);
-    return 0;
-}
-
-static int copy(struct bm_commit *to, int from, size_t size, struct bm_error *err)
-{
-    char *block = bm_alloc(COPY_BYTES, 1, "copy from the scratch folder", err);
-    int status = block ? 0 : -1;
-    size_t done = 0;
-
-    while (status == 0 && done < size) {
-        ssize_t k = pread(from, block, COPY_BYTES, (off_t)done);
-
-        if (k > 0)
-            status = bm_commit_write(to, block, (size_t)k, err);
-        else if (k == 0 || errno != EINTR)
-            status = bm_fail_errno(err, to->name, "cannot be read again");
-        done += k > 0 ? (size_t)k : 0;
-    }
-    free(block);
+    if (fd < 0 || fstat(c->fd, &ours) || fstat(fd, &there))
+        status = bm_fail_errno(err, c->name, "cannot be looked at after writing");
+    else if (ours.st_ino != there.st_ino || ours.st_dev != there.st_dev)
+        status = fail_changed(c, err);
+    else
+        status = c->reserved + c->appended > 0 ? read_again(c, fd, NULL, err) : 0;
+    if (fd >= 0)
+        (void)close(fd);
     return status;
 }
 
@@ -317,20 +354,16 @@ static int copy(struct bm_commit *to, int from, size_t size, struct bm_error *er
 static int bring_home(struct bm_commit *c, struct bm_error *err)
 {
     struct bm_commit far = *c;
-    struct stat st;
     int status;
 
-    if (check_written(c, err))
-        return -1;
-    if (fstat(c->fd, &st))
-        return bm_fail_errno(err, c->name, "cannot be looked at after writing");
     c->temp = NULL;
     c->fd = c->slot = -1;
     c->away = false;
-    c->appended = c->end = 0;
+    c->reserved = c->appended = 0;
+    c->head_crc = c->crc = 0;
     status = create_temp(c, err);
     if (status == 0)
-        status = copy(c, far.fd, (size_t)st.st_size, err);
+        status = read_again(&far, far.fd, c, err);
     (void)unlink(far.temp);
     (void)close(far.fd);
     atomic_store(&open_temps[far.slot], NULL);

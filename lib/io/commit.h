@@ -2,12 +2,15 @@
  *
  *     struct bm_commit *c = bm_commit_open(path, &err);
  *     ... write to bm_commit_fd(c) or to the file bm_commit_temp(c) ...
- *     bm_commit_done(c, &err)      a look at the inputs (io/inputs.h), fsync, a look at name and length, rename,
+ *     bm_commit_done(c, &err)      a look at the inputs (io/inputs.h), fsync, opened and read again, close, rename,
  *                                  fsync of the directory
  *     bm_commit_drop(c)            otherwise: the temporary is removed
  *
  * The temporary lies in the target's directory under a private name (".NAME.PID-RANDOM.tmp", mode 0666 & ~umask),
  * so the rename is atomic and a half-written file never stands at the final name. A name that is taken is left alone.
+ * What bm_commit_write and bm_commit_fill wrote is compared, byte for byte by its CRC-32, with what is read again.
+ * Who writes to bm_commit_temp by other ways (HDF5) reads it again himself, before bm_commit_done.
+ *
  * "-" means standard output and an existing target that is not a regular file (a pipe, /dev/null) is written
  * directly; for both bm_commit_done only checks what the system still has to say.
  *
@@ -24,6 +27,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct bm_commit;
 
@@ -36,10 +40,14 @@ const char *bm_commit_temp(const struct bm_commit *c); /* path of the temporary,
 const char *bm_commit_name(const struct bm_commit *c); /* the target, for messages */
 bool bm_commit_direct(const struct bm_commit *c);      /* a pipe or device: cannot seek, is not renamed */
 
-/* Writes all n bytes at the current offset, or at `offset`, through short writes and EINTR. */
+/* Appends all n bytes, through short writes and EINTR. */
 int bm_commit_write(struct bm_commit *c, const void *data, size_t n, struct bm_error *err) BM_MUST_USE;
-int bm_commit_write_at(struct bm_commit *c, const void *data, size_t n, size_t offset,
-                       struct bm_error *err) BM_MUST_USE;
+/* Before the first write: leaves out n bytes at the start of the file, for what is known when the rest is written. */
+int bm_commit_reserve(struct bm_commit *c, size_t n, struct bm_error *err) BM_MUST_USE;
+/* Writes them, all n; once. */
+int bm_commit_fill(struct bm_commit *c, const void *data, size_t n, struct bm_error *err) BM_MUST_USE;
+/* CRC-32 of all that was written so far; of a direct one 0. */
+uint32_t bm_commit_crc32(const struct bm_commit *c);
 /* Tells the kernel to start writing back what has been written so far, so that the final fsync finds little left. */
 void bm_commit_flush_hint(struct bm_commit *c);
 

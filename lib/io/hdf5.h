@@ -70,8 +70,6 @@ int bm_h5_write_tile(struct bm_h5_tiles *t, size_t first, uint32_t filter_mask, 
                      struct bm_error *err) BM_MUST_USE;
 int bm_h5_read_tile(struct bm_h5_tiles *t, size_t first, size_t most, uint32_t *filter_mask, struct bm_buf *out,
                     struct bm_error *err) BM_MUST_USE;
-/* Bytes stored for that chunk; 0 when it is missing. */
-size_t bm_h5_tile_stored(struct bm_h5_tiles *t, size_t first);
 void bm_h5_close_tiles(struct bm_h5_tiles *t); /* NULL is fine */
 
 /* A virtual dataset of this file that stacks n datasets of the given rows, each `cols` wide. */

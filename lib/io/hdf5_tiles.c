@@ -143,17 +143,6 @@ int bm_h5_read_tile(struct bm_h5_tiles *t, size_t first, size_t most, uint32_t *
     return status;
 }
 
-size_t bm_h5_tile_stored(struct bm_h5_tiles *t, size_t first)
-{
-    hsize_t at[2] = {0, first}, n = 0;
-
-    bm_h5_lock();
-    if (H5Dget_chunk_storage_size(t->id, at, &n) < 0)
-        n = 0;
-    bm_h5_unlock();
-    return (size_t)n;
-}
-
 void bm_h5_close_tiles(struct bm_h5_tiles *t)
 {
     if (!t)

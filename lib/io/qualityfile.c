@@ -141,9 +141,9 @@ static int write_array(const char *path, enum bm_dtype dtype, const size_t shape
     if (!status)
         status = bm_bundle_write(path, parts, 2, out, err);
     if (!status)
-        *entry = bm_bundle_entry(path, json_string(bm_dtype_name(dtype)),
-                                 json_pack("[I,I]", (json_int_t)shape[0], (json_int_t)shape[1]),
-                                 bm_crc32(bm_crc32(0, parts[0].data, parts[0].size), data.data, data.size));
+        *entry =
+            bm_bundle_entry(path, json_string(bm_dtype_name(dtype)),
+                            json_pack("[I,I]", (json_int_t)shape[0], (json_int_t)shape[1]), bm_commit_crc32(*out));
     bm_buf_free(&parts[0]);
     return status;
 }

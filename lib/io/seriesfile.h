@@ -10,8 +10,8 @@
 #include "core/series.h"
 
 struct bm_source *bm_seriesfile_source(const char *path, struct bm_error *err) BM_MUST_USE;
-/* Opens a file as a reader would and looks at every structure and at the presence of every tile, without reading
- * them; `runs` is how many there must be; messages call it shown_as. */
+/* Opens a file as a reader would, looks at every structure and compares every tile's checksum; `runs` is how many
+ * there must be; messages call it shown_as. */
 int bm_seriesfile_check(const char *path, const char *shown_as, size_t runs, struct bm_error *err) BM_MUST_USE;
 /* `deflate`: byte shuffle + deflate; otherwise plain. */
 struct bm_sink *bm_seriesfile_sink(const char *path, bool deflate, struct bm_error *err) BM_MUST_USE;

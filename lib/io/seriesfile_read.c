@@ -209,6 +209,14 @@ static int unpack(const struct reader *r, struct bm_tile *tile, unsigned char *c
     return status;
 }
 
+static int check_crc(const struct reader *r, const struct bm_tile *tile, struct bm_error *err)
+{
+    if (bm_crc32(0, tile->packed.data, tile->packed.size) == r->crcs[tile->index])
+        return 0;
+    return bm_fail(err, BM_EDATA, "%s: run %s, tile %zu: the checksum differs; the file is damaged, build it again",
+                   r->path, r->run.label, tile->index);
+}
+
 static int file_decode(struct bm_source *src, struct bm_tile *tile, struct bm_error *err)
 {
     const struct reader *r = (const struct reader *)src;
@@ -217,10 +225,8 @@ static int file_decode(struct bm_source *src, struct bm_tile *tile, struct bm_er
     struct bm_buf chunk = {0};
     int status;
 
-    if (bm_crc32(0, tile->packed.data, tile->packed.size) != r->crcs[tile->index])
-        return bm_fail(err, BM_EDATA,
-                       "%s: run %s, tile %zu: the checksum differs; the file is damaged, build it again", r->path,
-                       r->run.label, tile->index);
+    if (check_crc(r, tile, err))
+        return -1;
     if (tile->cols == wide)
         return unpack(r, tile, tile->data.data, n, err);
     if (bm_buf_resize(&chunk, n, err))
@@ -275,20 +281,20 @@ struct bm_source *bm_seriesfile_source(const char *path, struct bm_error *err)
 int bm_seriesfile_check(const char *path, const char *shown_as, size_t runs, struct bm_error *err)
 {
     struct bm_source *src = open_as(path, shown_as, err);
-    struct reader *r = (struct reader *)src;
     const struct bm_run *run;
+    struct bm_tile tile = {0};
     size_t n = 0;
     int got = src ? 1 : -1;
 
     while (got > 0 && (got = file_next_run(src, &run, err)) > 0) {
         n++;
-        for (size_t i = 0; i < bm_run_tiles(run) && got > 0; i++) {
-            if (bm_h5_tile_stored(r->tiles, i * run->tile_cols) == 0)
-                got = bm_fail(err, BM_ESYS, "%s: a tile did not reach the file; run again", shown_as);
-        }
+        while ((got = file_next_tile(src, &tile, err)) > 0 && check_crc((struct reader *)src, &tile, err) == 0)
+            ;
+        got = got == 0 ? 1 : -1;
     }
     if (got == 0 && n != runs)
         got = bm_fail(err, BM_ESYS, "%s: %zu of %zu runs reached the file; run again", shown_as, n, runs);
+    bm_tile_free(&tile);
     if (src)
         file_source_close(src);
     return got;

@@ -33,16 +33,24 @@ def make_folder(folder):
         sync(above)
 
 
+def check(path, text):
+    """What was written is what is read again."""
+    with open(path, encoding="utf-8", newline="") as file:
+        if file.read() != text:
+            raise OSError(errno.EIO, "what was written is not what stands on the disk; check the file system", path)
+
+
 def write(path, text):
     """The text under its name in one step. A temporary that a killed process leaves is one that tidy.py knows."""
     folder, name = os.path.split(path)
     make_folder(folder)
     draft = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(8)}.tmp")
     try:
-        with open(draft, "w", encoding="utf-8") as file:
+        with open(draft, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        check(draft, text)
         os.replace(draft, path)
         sync(folder)
     except BaseException:

@@ -163,13 +163,6 @@ int bm_h5_read_tile(struct bm_h5_tiles *t, size_t first, size_t most, uint32_t *
     return 0;
 }
 
-size_t bm_h5_tile_stored(struct bm_h5_tiles *t, size_t first)
-{
-    const struct record *r = find_tile(t, first);
-
-    return r ? r->n - 2 : 0;
-}
-
 void bm_h5_close_tiles(struct bm_h5_tiles *t)
 {
     free(t);

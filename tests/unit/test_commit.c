@@ -1,4 +1,5 @@
 #include "files.h"
+#include "io/bytes.h"
 #include "io/commit.h"
 #include "io/inputs.h"
 #include "unit.h"
@@ -127,7 +128,13 @@ static void a_scratch_folder_holds_it_until_done(void)
     c = bm_commit_open(path, &err);
     REQUIRE(c && bm_commit_write(c, large, 9 << 20, &err) == 0 && bm_commit_done(c, &err) == 0, &err);
     unsigned char *there = get_file(path, &n);
-    CHECK(there && n == 9 << 20 && !memcmp(there, large, n) && rmdir(folder) == 0 && files_left() == 1);
+    CHECK(there && n == 9 << 20 && !memcmp(there, large, n) && unlink(path) == 0);
+    c = bm_commit_open(path, &err);
+    REQUIRE(c && bm_commit_write(c, large, 9 << 20, &err) == 0, &err);
+    CHECK(pwrite(bm_commit_fd(c), "!", 1, 7 << 20) == 1 &&
+          bm_commit_done(c, &err) == -1); /* it is not brought home */
+    CHECK_ERR_CONTAINS(&err, "is not what stands on the disk");
+    CHECK(rmdir(folder) == 0 && files_left() == 0);
     bm_commit_scratch(NULL);
     free(there);
     free(large);
@@ -231,25 +238,29 @@ static void as_many_inputs_as_there_are(void)
     empty_scratch();
 }
 
-/* What stands under the temporary's name must be what was written, and all of it. */
+/* What stands under the temporary's name must be what was written, all of it and no more. */
 static void temporaries_that_change(void)
 {
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 6; k++) {
         struct bm_error err = {0};
         const char *path;
 
         empty_scratch();
         path = scratch("t");
         struct bm_commit *c = bm_commit_open(path, &err);
-        REQUIRE(c && bm_commit_write(c, "hello", 5, &err) == 0, &err);
+        REQUIRE(c && bm_commit_reserve(c, 2, &err) == 0 && bm_commit_write(c, "llo", 3, &err) == 0 &&
+                    bm_commit_fill(c, "he", 2, &err) == 0,
+                &err);
         if (k == 0)
             CHECK(rename(put_text("other", "hello"), bm_commit_temp(c)) == 0);
-        else if (k == 1)
-            CHECK(truncate(bm_commit_temp(c), 4) == 0);
+        else if (k < 3)
+            CHECK(truncate(bm_commit_temp(c), k == 1 ? 4 : 6) == 0);
+        else if (k < 5)
+            CHECK(pwrite(bm_commit_fd(c), "!", 1, k == 3 ? 1 : 4) == 1); /* the start, and what is behind it */
         else
             CHECK(unlink(bm_commit_temp(c)) == 0);
         CHECK_ROW(bm_commit_done(c, &err) == -1 && err.code == BM_ESYS && files_left() == 0, k);
-        CHECK_ERR_CONTAINS(&err, k == 2 ? "cannot be looked at after writing" : "is not what stands on the disk");
+        CHECK_ERR_CONTAINS(&err, k == 5 ? "cannot be looked at after writing" : "is not what stands on the disk");
     }
 }
 
@@ -421,7 +432,7 @@ static void null_takes_all(void)
     CHECK(access("/dev/null", F_OK) == 0);
 }
 
-static void writing_at_places(void)
+static void a_start_that_is_filled_in_later(void)
 {
     struct bm_error err = {0};
     static char block[3000000], *back;
@@ -430,18 +441,19 @@ static void writing_at_places(void)
     size_t n = 0;
 
     memset(block, 'b', sizeof block);
-    REQUIRE(c && bm_commit_write(c, block, sizeof block, &err) == 0, &err);
-    REQUIRE(bm_commit_write_at(c, "AA", 2, 0, &err) == 0 &&
-                bm_commit_write_at(c, "ZZ", 2, sizeof block + 10, &err) == 0,
-            &err);
+    REQUIRE(c && bm_commit_reserve(c, 10, &err) == 0 && bm_commit_write(c, block, sizeof block, &err) == 0, &err);
+    REQUIRE(bm_commit_fill(c, "0123456789", 10, &err) == 0, &err);
     REQUIRE(bm_commit_write(c, "cc", 2, &err) == 0, &err); /* goes on where it was */
     bm_commit_flush_hint(c);
     CHECK(fcntl(bm_commit_fd(c), F_GETFD) & FD_CLOEXEC);
-    CHECK(pread(bm_commit_fd(c), block, 2, 0) == 2 && memcmp(block, "AA", 2) == 0); /* may be read, too */
+    CHECK(pread(bm_commit_fd(c), block, 2, 0) == 2 && memcmp(block, "01", 2) == 0); /* may be read, too */
+    block[0] = block[1] = 'b';
+    const uint32_t crc = bm_commit_crc32(c);
     REQUIRE(bm_commit_done(c, &err) == 0, &err);
     back = (char *)get_file(path, &n);
-    CHECK(back && n == sizeof block + 12 && memcmp(back, block, sizeof block) == 0);
-    CHECK(back && memcmp(back + sizeof block, "cc\0\0\0\0\0\0\0\0ZZ", 12) == 0);
+    CHECK(back && n == sizeof block + 12 && memcmp(back, "0123456789", 10) == 0);
+    CHECK(back && memcmp(back + 10, block, sizeof block) == 0 && memcmp(back + 10 + sizeof block, "cc", 2) == 0);
+    CHECK(back && crc == bm_crc32(0, back, n));
     free(back);
 }
 
@@ -525,7 +537,7 @@ int main(void)
         UNIT(pipes_are_written_directly),
         UNIT(full_devices_are_told),
         UNIT(null_takes_all),
-        UNIT(writing_at_places),
+        UNIT(a_start_that_is_filled_in_later),
         UNIT(standard_output),
         UNIT(temporaries_that_change),
         UNIT(targets_that_cannot_be_looked_at),
