@@ -252,17 +252,18 @@ static int foreign_sample(const struct bm_nifti *n, enum bm_niftiwide why, size_
                        "%s: sample %zu of volume %zu (datatype 1536, float128) is beyond the range of float64; scale "
                        "the data",
                        name, sample + 1, n->next + 1);
-    return bm_fail(
-        err, BM_EDATA,
-        "%s: sample %zu of volume %zu (datatype 1536, float128) is not in this machine's form, %s; convert "
-        "the file to float64 where it was made",
-        name, sample + 1, n->next + 1, bm_niftiwide_form());
+    return bm_fail(err, BM_EDATA,
+                   "%s: sample %zu of volume %zu (datatype 1536, float128) is not in x86's form, 80-bit extended; "
+                   "convert the file "
+                   "to float64 where it was made",
+                   name, sample + 1, n->next + 1);
 }
 
 /* Reads a volume of float128 as doubles. The number of stored bytes read, or -1. */
 static long long read_wide(struct bm_nifti *n, double *dst, struct bm_error *err)
 {
     enum { BLOCK = 512 };
+    const enum bm_niftiwide_form form = bm_niftiwide_here();
     unsigned char stored[BLOCK * 16];
     struct bm_niftiwide_seen seen = {0};
     long long read = 0;
@@ -277,7 +278,8 @@ static long long read_wide(struct bm_nifti *n, double *dst, struct bm_error *err
         read += got;
         if ((size_t)got < part * 16)
             break;
-        const enum bm_niftiwide why = bm_niftiwide_to_double(dst + i, stored, part, n->info.big_endian, &seen, &at);
+        const enum bm_niftiwide why =
+            bm_niftiwide_to_double(dst + i, stored, part, n->info.big_endian, form, &seen, &at);
         if (why != BM_NIFTIWIDE_OK)
             return foreign_sample(n, why, i + at, err);
     }

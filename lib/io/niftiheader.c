@@ -1,7 +1,6 @@
 #include "io/niftiheader.h"
 
 #include "io/niftifields.h"
-#include "io/niftiwide.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -190,10 +189,11 @@ static const struct {
 };
 #define NTYPES (sizeof types / sizeof types[0])
 
-static int refuse_type(const struct bm_nifti_fields *f, const char *name, const char *why, struct bm_error *err)
+static int refuse_type(const struct bm_nifti_fields *f, const char *name, struct bm_error *err)
 {
-    return bm_fail(err, BM_EDATA, "%s: %s header: datatype is %d (%s): %s; convert the file", f->name,
-                   f->analyze ? "Analyze" : "NIfTI", f->datatype, name, why);
+    return bm_fail(err, BM_EDATA,
+                   "%s: %s header: datatype is %d (%s): the samples are not real numbers; convert the file", f->name,
+                   f->analyze ? "Analyze" : "NIfTI", f->datatype, name);
 }
 
 static int check_type(const struct bm_nifti_fields *f, struct bm_nifti_info *info, struct bm_error *err)
@@ -205,11 +205,9 @@ static int check_type(const struct bm_nifti_fields *f, struct bm_nifti_info *inf
     if (i == NTYPES)
         return bm_nifti_bad(err, f, "datatype", f->datatype, "no type of the standard");
     if (types[i].dtype == 0)
-        return refuse_type(f, types[i].name, "the samples are not real numbers", err);
+        return refuse_type(f, types[i].name, err);
     if (types[i].bits != f->bitpix)
         return bm_nifti_bad(err, f, "bitpix", f->bitpix, "does not agree with datatype");
-    if (types[i].bits == 128 && !bm_niftiwide_known())
-        return refuse_type(f, types[i].name, "this machine's long double has another form", err);
     info->dtype = types[i].dtype;
     info->stored = types[i].name;
     info->stored_size = (size_t)types[i].bits / 8;

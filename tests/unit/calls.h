@@ -14,7 +14,6 @@
 #include "io/maskfile.h"
 #include "io/mat5.h"
 #include "io/niftiruns.h"
-#include "io/niftiwide.h"
 #include "io/npy.h"
 #include "io/nsdtree.h"
 #include "io/open.h"
@@ -184,7 +183,7 @@ static int read_pair(struct bm_error *err)
 
 static int read_wide(struct bm_error *err)
 {
-    return read_image(bm_niftiwide_known() ? "wide.nii" : "extended.nii", err);
+    return read_image("wide.nii", err);
 }
 
 static int read_extended(struct bm_error *err)
