@@ -163,6 +163,13 @@ static int check_header_crc(struct bm_bytes *b, struct bm_error *err)
     return 0;
 }
 
+static int followed(const struct bm_bytes *b, struct bm_error *err)
+{
+    return bm_fail(err, BM_EDATA,
+                   "%s: the gzip data are followed by something else; cut it off or fetch the file again", b->name);
+}
+
+/* A member that begins with 0x1F. */
 static int read_member_header(struct bm_bytes *b, struct bm_error *err)
 {
     enum { FHCRC = 2, FEXTRA = 4, FNAME = 8, FCOMMENT = 16, RESERVED = 0xE0 };
@@ -171,10 +178,8 @@ static int read_member_header(struct bm_bytes *b, struct bm_error *err)
     b->header_crc = 0;
     if (take_header(b, h, sizeof h, err))
         return -1;
-    if (h[0] != 0x1F || h[1] != 0x8B)
-        return bm_fail(err, BM_EDATA,
-                       "%s: the gzip data are followed by something else; cut it off or fetch the file again",
-                       b->name);
+    if (h[1] != 0x8B)
+        return followed(b, err);
     if (h[2] != 8)
         return bm_fail(err, BM_EDATA, "%s: gzip method %d is not deflate; fetch the file again", b->name, h[2]);
     if (h[3] & RESERVED)
@@ -216,6 +221,8 @@ static int next_member(struct bm_bytes *b, struct bm_error *err)
         return 0;
     if (b->in[b->in_pos] == 0)
         return skip_padding(b, err);
+    if (b->in[b->in_pos] != 0x1F)
+        return followed(b, err);
     if (read_member_header(b, err) || bm_inflater_start(&b->z, err))
         return -1;
     b->in_member = true;

@@ -106,6 +106,7 @@ static void padding_is_allowed_and_rubbish_is_not(void)
     CHECK_ERR_CONTAINS(&err, "followed by something else");
     err = (struct bm_error){0};
     CHECK(read_all(put_file("p.gz", packed, n + 1), 300, NULL, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "followed by something else");
     packed[n] = 0x1F; /* the first byte of a member is not enough */
     err = (struct bm_error){0};
     CHECK(read_all(put_file("p.gz", packed, n + 14), 300, NULL, &err) == -1);
