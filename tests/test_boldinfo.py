@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import os
 import re
+import subprocess
 
 import h5py
 import nibabel as nib
@@ -515,8 +517,22 @@ def test_every_kind_from_a_pipe(run, artifacts, name):
     assert there == piped
 
 
-def test_hdf5_from_a_pipe_is_refused(run, artifacts):
-    run.fails("boldinfo", "-", stdin=(artifacts / "s.h5").read_bytes(), says=["standard input", "pipe"])
+def test_hdf5_that_is_no_plain_file(run, artifacts):
+    blob = (artifacts / "s.h5").read_bytes()
+    os.mkfifo(artifacts / "fifo")
+    (artifacts / "s.h5.gz").write_bytes(gzip.compress(blob))
+    for program, output in (("boldinfo", []), ("detrend", ["-"])):
+        run.fails(program, "-", *output, stdin=blob, says=["standard input", "pipe"])
+        run.fails(program, artifacts / "s.h5.gz", *output, says=["s.h5.gz", "gunzip"])
+        with subprocess.Popen(["cp", artifacts / "s.h5", artifacts / "fifo"], stderr=subprocess.DEVNULL):
+            run.fails(program, artifacts / "fifo", *output, says=["fifo", "pipe"])
+
+
+def test_words_that_are_no_text(run, tmp_path):
+    """Only the start is looked at to tell a table; what follows is listed all the same."""
+    (tmp_path / "t.tsv").write_bytes(b"where\tn\n" + b"cafe\t1\n" * 100 + b"caf\xe9\t2\n" * 3)
+    levels = told(run, tmp_path / "t.tsv")["columns"][0]["levels"]
+    assert levels == [{"value": "cafe", "rows": 100}, {"value": "caf?", "rows": 3}]
 
 
 @pytest.mark.parametrize(
@@ -529,6 +545,7 @@ def test_hdf5_from_a_pipe_is_refused(run, artifacts):
         ("names.ctab", "1 V1 0 0 0 0\n2 V1 0 0 0 0\n", "twice"),
         ("latin.txt", b"caf\xe9 1\n", "none of the kinds"),
         ("matlab.mat", b"MATLAB 5.0 MAT-file\0\1\2", "none of the kinds"),
+        ("columns.tsv", "1 " * 4097 + "\n", "more than 4096 columns"),
         ("later.tsv", b"1 2\n" * 200 + b"\0\n", "NUL"),
         ("any.json", '{"a": 1}', "neither"),
         ("arrays.json", '{"boldmill": "arrays", "runs": []}', "checksum"),

@@ -1,5 +1,6 @@
 #include "core/mem.h"
 #include "io/describe_kinds.h"
+#include "io/open.h"
 #include "io/runjson.h"
 #include "io/seriesfile.h"
 #include "io/stream.h"
@@ -121,13 +122,7 @@ json_t *bm_describe_stream(const char *path, struct bm_bytes *in, const struct b
 json_t *bm_describe_hdf5(const char *path, struct bm_bytes *in, const struct bm_describe_how *how,
                          struct bm_error *err)
 {
-    struct bm_source *src;
+    struct bm_source *src = bm_open_hdf5(path, in, err);
 
-    bm_bytes_close(in);
-    if (!strcmp(path, "-")) {
-        (void)bm_fail(err, BM_EDATA, "standard input: HDF5 cannot be read from a pipe; name the file");
-        return NULL;
-    }
-    src = bm_seriesfile_source(path, err);
     return src ? describe_source(src, "series", how, err) : NULL;
 }

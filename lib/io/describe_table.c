@@ -219,8 +219,7 @@ static json_t *levels_json(const struct column *c)
     json_t *levels = json_array();
 
     for (size_t i = 0; i < c->nlevels && i < MOST_LEVELS; i++)
-        (void)json_array_append_new(levels, json_pack("{s:o,s:I}", "value",
-                                                      json_stringn(c->levels[i].word.s, c->levels[i].word.n), "rows",
+        (void)json_array_append_new(levels, json_pack("{s:o,s:I}", "value", word_json(c->levels[i].word), "rows",
                                                       (json_int_t)c->levels[i].rows));
     return levels;
 }
