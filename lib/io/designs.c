@@ -202,6 +202,32 @@ static int unknown_category(const char *path, size_t line, struct bm_span value,
                    path, line, BM_SPAN_ARG(value), list.text);
 }
 
+static int compare_name(struct bm_span a, const char *name)
+{
+    const size_t n = strlen(name);
+    const int order = memcmp(a.s, name, a.n < n ? a.n : n);
+
+    return order ? order : (a.n > n) - (a.n < n);
+}
+
+/* Where `value` is; if it is not there, where it would have to be put, or the end of names that are not sorted. */
+static size_t place(const struct bm_categories *cats, struct bm_span value)
+{
+    size_t lo = 0, hi = cats->n;
+
+    while (!cats->sorted && lo < hi && !bm_span_is(value, cats->names[lo]))
+        lo++;
+    while (cats->sorted && lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+
+        if (compare_name(value, cats->names[mid]) > 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
 static int find_id(const char *path, size_t line, struct bm_span value, const struct bm_categories *cats, int32_t *id,
                    struct bm_error *err)
 {
@@ -215,12 +241,12 @@ static int find_id(const char *path, size_t line, struct bm_span value, const st
         *id = (int32_t)v;
         return 0;
     }
-    for (size_t i = 0; i < cats->n; i++)
-        if (bm_span_is(value, cats->names[i])) {
-            *id = (int32_t)i;
-            return 0;
-        }
-    return unknown_category(path, line, value, cats, err);
+    const size_t at = place(cats, value);
+
+    if (at == cats->n || !bm_span_is(value, cats->names[at]))
+        return unknown_category(path, line, value, cats, err);
+    *id = (int32_t)at;
+    return 0;
 }
 
 static int parse_times(const char *path, size_t line, const struct event_row *row, struct bm_event *e,
@@ -323,14 +349,6 @@ void bm_design_clear(struct bm_design *d)
 
 /* ---- categories ---- */
 
-static int compare_name(struct bm_span a, const char *name)
-{
-    const size_t n = strlen(name);
-    const int order = memcmp(a.s, name, a.n < n ? a.n : n);
-
-    return order ? order : (a.n > n) - (a.n < n);
-}
-
 /* The room doubles whenever the number of names is a power of two. */
 static int make_room(struct bm_categories *cats, struct bm_error *err)
 {
@@ -362,25 +380,17 @@ static int insert_category(struct bm_categories *cats, size_t at, struct bm_span
 
 static int collect_one(struct bm_categories *cats, const char *path, struct bm_span value, struct bm_error *err)
 {
-    size_t lo = 0, hi = cats->n;
+    const size_t at = place(cats, value);
 
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int order = compare_name(value, cats->names[mid]);
-        if (order == 0)
-            return 0;
-        if (order < 0)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
+    if (at < cats->n && bm_span_is(value, cats->names[at]))
+        return 0;
     if (cats->n == MAX_CATEGORIES)
         return bm_fail(err, BM_EDATA, "%s: more than %d categories; name the column that holds the stimulus", path,
                        MAX_CATEGORIES);
     if (!bm_span_is_utf8(value)) /* two of them could end up with one name in JSON */
         return bm_fail(err, BM_EDATA, "%s: the category \"%.*s\" is not UTF-8; save the table as UTF-8", path,
                        BM_SPAN_ARG(value));
-    return insert_category(cats, lo, value, err);
+    return insert_category(cats, at, value, err);
 }
 
 static int collect_all(struct bm_categories *cats, const char *path, struct bm_text *text, const struct columns *c,
@@ -402,6 +412,7 @@ int bm_categories_collect(struct bm_categories *cats, const char *path, const ch
     struct columns c;
     int kind = open_design(path, column, &text, &first, &c, err), rc = -1;
 
+    cats->sorted = true;
     if (kind == 0)
         (void)bm_fail(err, BM_EDATA, "%s: a design holds numbers, no categories; name an events table", path);
     else if (kind == 1 && need_column(path, column, &c, first, err) == 0)

@@ -28,11 +28,12 @@ struct bm_design {
     uint32_t crc32;
 };
 
-/* Names of categories, shared by all designs of a call so that ids agree between runs. Ids are given in the order of
- * bm_categories_add; programs add the sorted union over all files first. */
+/* Names of categories, shared by all designs of a call so that ids agree between runs: a name's place is its id.
+ * Those that bm_categories_collect puts there are sorted. */
 struct bm_categories {
     char **names; /* owned */
     size_t n;
+    bool sorted;
 };
 
 /* Reads a design or events file. For events, `column` (e.g. "trial_type") names the stimulus column: its values are

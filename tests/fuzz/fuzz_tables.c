@@ -25,7 +25,7 @@ static void read_design(const char *column, unsigned choice)
     static char face[] = "face", house[] = "house", *names[] = {face, house};
     struct bm_error err = {0};
     struct bm_categories cats = {0};
-    const struct bm_categories others = {names, 2};
+    const struct bm_categories others = {names, 2, false};
     struct bm_design design = {0};
     int events = bm_design_is_events(NAME, &err);
 

@@ -116,6 +116,7 @@ static void categories_are_sorted(void)
 {
     static char text[40000];
     struct bm_categories cats = {0};
+    struct bm_design d;
     struct bm_error err = {0};
     size_t n = (size_t)snprintf(text, sizeof text, "onset\tduration\tt\n");
 
@@ -125,6 +126,15 @@ static void categories_are_sorted(void)
     CHECK(cats.n == 1000);
     for (size_t i = 1; i < cats.n; i++)
         CHECK_ROW(strcmp(cats.names[i - 1], cats.names[i]) < 0, i);
+    CHECK(bm_design_read(scratch("many.tsv"), "t", &cats, &d, &err) == 0 && d.nevents == 1000);
+    for (size_t i = 0; i < d.nevents; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "%.*s%d", (int)i % 3, "ab", (int)i * 37 % 500);
+        CHECK_ROW(strcmp(cats.names[d.events[i].id], name) == 0, i);
+    }
+    bm_design_clear(&d);
+    CHECK(bm_design_read(put_text("one.tsv", "onset\tduration\tt\n1\t1\tzz\n"), "t", &cats, &d, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "\"zz\" is not among the categories");
     bm_categories_clear(&cats);
 }
 
@@ -190,7 +200,7 @@ static void events_that_are_refused(void)
         {"onset\tduration\tkind\n1\t2\tface\n", "has no column t; name one of its columns: onset, duration, kind"},
     };
     char face[] = "face", house[] = "house", *names[2] = {face, house};
-    const struct bm_categories cats = {names, 2};
+    const struct bm_categories cats = {names, 2, false};
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct bm_design d;
