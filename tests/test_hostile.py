@@ -275,6 +275,25 @@ def test_descriptions_that_are_traps(run, tmp_path, text):
     run.fails("boldinfo", tmp_path / "roi.json", says="roi.json")
 
 
+@pytest.mark.parametrize("item", [b"[],", b"{},", b"1,"])
+def test_json_that_is_large_in_memory(run, tmp_path, item):
+    """A byte of it can take a hundred: what the text's size allows is not enough."""
+    text = b'{"boldmill":"run","x":[' + item * ((60 << 20) // len(item)) + b"1]"
+    sealed = text + b',"crc32":"%08x"}' % zlib.crc32(text)
+    (tmp_path / "x.json").write_bytes(gzip.compress(sealed, 1))
+    np.save(tmp_path / "x.npy", np.frombuffer(text + b"}", "u1"))
+    refused(run, "boldinfo", tmp_path / "x.json", says="x.json: holds JSON that takes more than 512 MiB")
+    refused(run, "shuffleidx", tmp_path / "x.json", tmp_path / "o.npy", says="x.json: holds JSON that takes more")
+    refused(run, "detrend", tmp_path / "x.npy", tmp_path / "o.npys", says="x.npy: holds JSON that takes more")
+
+
+def test_tables_with_many_names(run, series, tmp_path):
+    """Each row's name is looked up among all: not one after the other."""
+    names = "".join(f"{i % 20}\t0\tc{i}\n" for i in range(60000))
+    (tmp_path / "events.tsv").write_text("onset\tduration\ttrial_type\n" + names * 4 + "x\t0\tc\n")
+    refused(run, "hrfshift", "--design", tmp_path / "events.tsv", series, tmp_path / "o.h5", says='onset "x"')
+
+
 def test_the_programs_load_no_plugins(run, series, tmp_path):
     """Not even where the environment names a folder of plugins."""
     if not subprocess.run(["which", "strace"], capture_output=True, check=False).stdout:

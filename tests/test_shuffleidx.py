@@ -590,6 +590,13 @@ def test_damaged_inputs(run, tmp_path, meta):
     assert not out.exists()
 
 
+def test_a_description_that_is_too_long(run, tmp_path):
+    with (tmp_path / "x.json").open("wb") as f:
+        f.write(b"{")
+        f.truncate((64 << 20) + 1)  # a hole, which takes no room on the disk
+    run.fails("shuffleidx", tmp_path / "x.json", tmp_path / "out.npy", says="x.json: is too long for an arrays")
+
+
 def test_empty_metadata(run, tmp_path):
     np.save(tmp_path / "x.meta.npy", np.zeros(0, row_dtype(4)))
     run.fails("shuffleidx", tmp_path / "x.meta.npy", tmp_path / "out.npy", says="no rows")

@@ -7,8 +7,10 @@
 
 #define RESERVE ((size_t)64 << 10)
 #define PIECE ((size_t)256)
+#define MOST ((size_t)512 << 20) /* for one text: a few bytes of it can take a hundred in memory */
 
 static _Thread_local bool lost;
+static _Thread_local size_t taken; /* since the last text began, whatever came back meanwhile */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Alignas(16) char reserve[RESERVE]; /* handed out from its begin on, and whole again once all has come back */
 static size_t used, parts;
@@ -32,6 +34,7 @@ void *bm_json_alloc(size_t n)
 {
     void *p = malloc(n);
 
+    taken += n;
     if (p)
         return p;
     lost = true;
@@ -65,7 +68,8 @@ bool bm_json_lost(void)
     return was;
 }
 
-/* A text that is handed over in pieces, and ends where memory does: what jansson still needs fits the reserve. */
+/* A text that is handed over in pieces, and ends where memory or our patience does: what jansson still needs fits the
+ * reserve. */
 struct pieces {
     const char *text;
     size_t left;
@@ -76,7 +80,7 @@ static size_t next_piece(void *to, size_t room, void *from)
     struct pieces *p = from;
     size_t n = p->left < PIECE ? p->left : PIECE;
 
-    n = lost ? 0 : n < room ? n : room;
+    n = lost || taken > MOST ? 0 : n < room ? n : room;
     if (!n) /* text may be NULL then */
         return 0;
     memcpy(to, p->text, n);
@@ -89,6 +93,7 @@ static json_t *load(const char *text, size_t n, size_t flags, json_error_t *why)
 {
     struct pieces pieces = {text, n};
 
+    taken = 0;
     return json_load_callback(next_piece, &pieces, flags, why);
 }
 
@@ -102,9 +107,13 @@ json_t *bm_json_load(const char *text, size_t n, size_t flags, const char *where
 {
     json_t *value = load(text, n, flags, why);
 
-    if (!bm_json_lost())
+    if (bm_json_lost())
+        (void)bm_fail(err, BM_ESYS, "%s: out of memory; use a machine with more memory or fewer --threads", where);
+    else if (taken > MOST)
+        (void)bm_fail(err, BM_EDATA, "%s: holds JSON that takes more than %zu MiB to read; check the name", where,
+                      MOST >> 20);
+    else
         return value;
     json_decref(value);
-    (void)bm_fail(err, BM_ESYS, "%s: out of memory; use a machine with more memory or fewer --threads", where);
     return NULL;
 }

@@ -17,7 +17,8 @@ void bm_json_free(void *p);
 bool bm_json_lost(void);
 /* The value of a text that we made. NULL where memory is short; bm_json_lost still tells it. */
 json_t *bm_json_own(const char *text) BM_MUST_USE;
-/* As json_loadb: NULL with *why (may be NULL) where the text is no JSON, NULL with err set where memory was short. */
+/* As json_loadb: NULL with *why (may be NULL) where the text is no JSON, NULL with err set where memory was short or
+ * the text would take more of it than any of ours does. */
 json_t *bm_json_load(const char *text, size_t n, size_t flags, const char *where, json_error_t *why,
                      struct bm_error *err) BM_MUST_USE;
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define MAX_HISTORY 1024
-#define MAX_JSON ((size_t)256 << 20)
+#define MAX_JSON ((size_t)64 << 20) /* as much as boldinfo reads */
 #ifdef BM_SMALL_BUFFERS
 #define BLOCK ((size_t)256)
 #else
