@@ -1,8 +1,8 @@
 #include "boldinfo_print.h"
+#include "io/jsonmem.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define WIDTH 110 /* of lists, in columns */
@@ -138,17 +138,19 @@ void info_labels(const json_t *info, bool named)
         (named ? print_names_of_labels : print_counts_of_labels)(labels);
 }
 
-/* A copy without control characters, or NULL where there are none. */
+/* A copy without control characters, or NULL where there are none. Where memory is short, bm_json_lost tells it. */
 static char *cleaned(const char *s)
 {
-    char *copy = strdup(s);
+    const size_t n = strlen(s) + 1;
+    char *copy = bm_json_alloc(n);
 
     if (!copy)
         return NULL;
+    memcpy(copy, s, n);
     bm_printable(copy);
     if (strcmp(copy, s) != 0)
         return copy;
-    free(copy);
+    bm_json_free(copy);
     return NULL;
 }
 
@@ -167,7 +169,7 @@ static void clean_object(json_t *object)
             (void)json_object_set(object, copy, value);
             (void)json_object_del(object, key);
         }
-        free(copy);
+        bm_json_free(copy);
     }
 }
 
@@ -179,7 +181,7 @@ void info_clean(json_t *value)
 
     if (copy)
         (void)json_string_set(value, copy);
-    free(copy);
+    bm_json_free(copy);
     if (json_is_object(value))
         clean_object(value);
     json_array_foreach(value, i, each) info_clean(each);

@@ -25,7 +25,7 @@ power: all $(SHIM) $(VENV)/ready ## Build every state that a loss of power may l
 mutants: all $(SHIM) $(VENV)/ready ## Break the code on purpose: do faults, damage and kills see it?
 	$(VPY) tests/faults/mutants.py $(MUTANTS)
 
-$(SHIM): tests/faults/shim.c tests/faults/record.h $(OUT)/flags
+$(SHIM): tests/faults/shim.c tests/faults/record.h tests/faults/memory.h $(OUT)/flags
 	@mkdir -p $(@D)
 	$(if $(Q),@echo '  CC   $@')
 	$(Q)$(CC) -std=c11 $(WARN) -O1 -g -fPIC -shared -o $@ $< -ldl

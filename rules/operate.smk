@@ -22,7 +22,7 @@ def begin():
         for key, job in jobs.items()
     }
     watched["progress"] = progress.watch(logger, work, told.verbose or told.printshellcmds)
-    watched["jobs"], watched["begin"] = jobs, time.time()
+    watched["jobs"], watched["begin"] = jobs, time.monotonic()
     streams = {
         key: (bytes_streamed(job), f"{job.log[0]}.streamed") for key, job in jobs.items() if bytes_streamed(job)
     }
@@ -48,7 +48,7 @@ def finish():
         return
     missing = [text for texts in DATA.left_out.values() for text in texts]
     streamed = sum(bytes_streamed(job) for job in ended_well())
-    took = time.time() - watched["begin"]
+    took = time.monotonic() - watched["begin"]
     told = summary.summary(os.path.join(BIN, "boldinfo"), paths, took, missing, streamed)
     whole.write(os.path.join(config["cache"], "summary.json"), summary.sealed(told))
     shown(f"{path}: open it in a browser" for path in paths if path.endswith(".html"))

@@ -1,6 +1,8 @@
 """The workflow where clocks jump, its notes are lost, or names are odd. tests/faults/kills.py kills it."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -217,34 +219,74 @@ def test_a_disk_that_fills_under_the_workflow(flow, tmp_path):
         subprocess.run(["umount", disk], check=True)
 
 
-REPLACES = """#!/bin/sh
-# Stops before its fifth read, has the run replaced, and goes on.
-LD_PRELOAD={shim} FAULT_CALL=read FAULT_AT=5 FAULT_HOW=stop {bin}/nifti2h5 "$@" & pid=$!
+MEANWHILE = """#!/bin/sh
+# Stops before its fifth read, has something happen, and goes on.
+LD_PRELOAD="{shim} $LD_PRELOAD" FAULT_CALL=read FAULT_AT=5 FAULT_HOW=stop {bin}/{name} "$@" & pid=$!
 while ! grep -q '^State:.T' /proc/$pid/status; do sleep 0.05; done
-mv {new} {run}
+{action}
 kill -CONT $pid
 wait $pid
 """
 
 
-def test_a_run_that_is_replaced_during_the_job(flow, tmp_path):
-    """The job fails: Snakemake would take its output for newer than the new run."""
-    programs, shim = tmp_path / "programs", campaign.build_shim(tmp_path)
+def while_it_runs(folder, name, action):
+    """A folder of the programs; while `name` reads, a shell does `action`."""
+    programs, shim = folder / "programs", campaign.build_shim(folder)
     programs.mkdir()
     for path in BIN.iterdir():
         (programs / path.name).symlink_to(path)
+    (programs / name).unlink()
+    (programs / name).write_text(MEANWHILE.format(shim=shim, bin=BIN, name=name, action=action))
+    (programs / name).chmod(0o755)
+    return str(programs)
+
+
+def test_a_run_that_is_replaced_during_the_job(flow, tmp_path):
+    """The job fails: Snakemake would take its output for newer than the new run."""
     run, new = a_run(flow), tmp_path / "new.nii.gz"
     shutil.copy(str(run).replace("run01", "run02"), new)
-    (programs / "nifti2h5").unlink()
-    (programs / "nifti2h5").write_text(REPLACES.format(shim=shim, bin=BIN, new=new, run=run))
-    (programs / "nifti2h5").chmod(0o755)
-    flow.fails(GENERAL, says="was replaced", bin=str(programs), options=["--show-failed-logs"])
+    programs = while_it_runs(tmp_path, "nifti2h5", f"mv {new} {run}")
+    flow.fails(GENERAL, says="was replaced", bin=programs, options=["--show-failed-logs"])
     assert not list(flow.folder.glob("cache/subj01/*"))
     flow(GENERAL)
     after = flow.bytes(GENERAL)
     shutil.rmtree(flow.path("cache"))
     flow(GENERAL)
     assert flow.bytes(GENERAL) == after
+
+
+DAY, OLDER = 86400, "has older modification time"
+OTHER = "cache/subj01/other.fmri.npy"
+
+
+@pytest.mark.parametrize(("program", "by"), [("nifti2h5", DAY), ("applymask", -DAY)])
+def test_a_clock_that_jumps_during_a_job(flow, tmp_path, program, by):
+    """A program's output lands a day ahead of what is made once the clock is right again, or behind its own input:
+    that is refused, with its name; times said are those that passed; a change that comes after is seen."""
+    flow.config["rois"] = {"general": "nsdgeneral", "other": "nsdgeneral"}
+    flow(GENERAL)
+    made, clock = flow.bytes(GENERAL), tmp_path / "clock"
+    shutil.rmtree(flow.path("cache")), shutil.rmtree(flow.path(".snakemake"))
+    for path in flow.path("nsd").rglob("*"):
+        os.utime(path, (1.5e9, 1.5e9))
+    clock.write_text("0")
+    flow.env = flow.env | {"LD_PRELOAD": campaign.build_shim(tmp_path, "clock"), "CLOCK_FILE": str(clock)}
+    first = flow.any(GENERAL, bin=while_it_runs(tmp_path, program, f"echo {by} > {clock}"))
+    said = [line for line in first.text.splitlines() if line.startswith("boldmill: ")]
+    assert said and not [line for line in said if re.search(r"\d h\b| -\d", line)], said
+    clock.write_text("0")
+    if by > 0:
+        assert first.status == 0 and flow.bytes(GENERAL) == made and flow.plan(GENERAL) == []
+        flow.fails(OTHER, says=[OLDER, "session_01.h5"])
+        os.utime(flow.path("cache/subj01/session_01.h5"))  # what docs/troubleshooting.md says
+    else:
+        assert first.status and f"{GENERAL} {OLDER}" in first.text
+        assert not list(flow.folder.glob("cache/subj01/*general*"))
+    flow(GENERAL, OTHER)
+    assert flow.bytes(GENERAL) == flow.bytes(OTHER) == made
+    design = next(flow.path("nsd").rglob("design_session01_run01.tsv"))
+    design.write_text("".join(reversed(design.read_text().splitlines(keepends=True))))
+    assert flow.plan(GENERAL) == [("arrays", "general.fmri.npy")]
 
 
 def test_odd_names_in_the_configuration(flow):
@@ -257,3 +299,27 @@ def test_odd_names_in_the_configuration(flow):
         flow.fails(options=["-n"], **config)
     top = {path.name for path in flow.folder.iterdir()}
     assert top == {"cache", "nsd", ".snakemake"} and not list(flow.folder.rglob("hacked"))
+
+
+def test_odd_values_in_the_configuration(flow, tmp_path):
+    """Folders and files: names with blanks, quotes, line ends, `$()`, wildcards and a leading dash are names."""
+    odd = '-n it\'s "b"; `touch hacked` $(touch hacked) $HOME\n*'
+    flow(GENERAL)
+    made = flow.bytes(GENERAL)
+    programs = f"bin {odd}".replace("\n", " ")  # --config takes a line end for a blank
+    for name, there in ((f"root {odd}", flow.path("nsd")), (programs, BIN)):
+        tmp_path.joinpath(name).symlink_to(there)
+    volume = next(flow.path("nsd").rglob("nsdgeneral.nii.gz"))
+    shutil.copy(volume, volume.with_name(f"{odd} 01.nii.gz"))
+    named = str(volume.with_name(odd))
+    roi = {"file": f"{named} {{subject}}.nii.gz", "where": f"{named} 01.nii.gz > 0"}
+    names = {key: f"{key} {odd}" for key in ("root", "cache", "scratch")}
+    os.makedirs(tmp_path / os.path.expandvars(names["scratch"]))  # the only one that may name variables
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({**names, "rois": {odd: roi, "general": "nsdgeneral"}}))
+    target = f"{names['cache']}/subj01/{odd}.fmri.npy"
+    for route in ("packed", "direct"):
+        there = Flow(tmp_path, {"route": route}, settings, Path(programs))
+        there(target, options=["-F"])
+        assert there.bytes(target) == made
+    assert not list(tmp_path.rglob("hacked"))

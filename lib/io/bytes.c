@@ -439,8 +439,10 @@ static int prepare(struct bm_bytes *b, struct bm_error *err)
     b->at_open = st;
     if (S_ISDIR(st.st_mode))
         return bm_fail(err, BM_EDATA, "%s: is a directory; name a file", b->name);
-    off_t at = S_ISREG(st.st_mode) ? lseek(b->fd, 0, SEEK_CUR) : -1;
-    b->raw_size = at >= 0 && at <= st.st_size ? (int64_t)(st.st_size - at) : -1;
+    const off_t at = lseek(b->fd, 0, SEEK_CUR);
+    if (at < 0 && S_ISREG(st.st_mode))
+        return bm_fail_errno(err, b->name, "cannot be read");
+    b->raw_size = S_ISREG(st.st_mode) && at <= st.st_size ? (int64_t)(st.st_size - at) : -1;
     (void)posix_fadvise(b->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     b->in_size = b->raw_size >= 0 && (uint64_t)b->raw_size < INPUT_BYTES ? (size_t)b->raw_size + 2 : INPUT_BYTES;
     b->in = bm_alloc(BM_INFLATE_PUSHBACK + b->in_size, 1, b->name, err);

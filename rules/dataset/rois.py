@@ -13,7 +13,7 @@ from configuration.values import likely, listed, some
 from dataset.patterns import DISK, Pattern
 
 VOLUME = (".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz", ".npy")
-CONDITION = re.compile(r"(.*?\S)\s+(=|!=|>=|<=|>|<)\s+(\S.*)")
+CONDITION = re.compile(r"(.*?\S)\s+(=|!=|>=|<=|>|<)\s+(\S.*)", re.DOTALL)
 MASK = "{mask}"
 
 

@@ -37,7 +37,7 @@ class Job:
 class Progress:
     """jobs: {id: Job}; a job's work is in any unit, the same for all."""
 
-    def __init__(self, jobs, now=time.time):
+    def __init__(self, jobs, now=time.monotonic):
         self.jobs, self.now = jobs, now
         self.failed = {}  # {id: (outputs, logs)}; one that is tried again and succeeds is not among them
         self.begin = now()
@@ -91,7 +91,7 @@ class Progress:
         left = self.left()
         if not left:
             return f"boldmill: {self.so_far()}"
-        until = time.strftime(" (until %H:%M)", time.localtime(self.now() + left)) if left >= 90 else ""
+        until = time.strftime(" (until %H:%M)", time.localtime(time.time() + left)) if left >= 90 else ""
         return f"boldmill: {self.so_far()}, about {duration(left)} to go{until}"
 
 

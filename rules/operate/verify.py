@@ -38,7 +38,7 @@ KNOWN = (
     ".hdr",
     ".img",
 )  # these must be what they are called
-LEFTOVER = re.compile(r"^\..*\.tmp$")
+LEFTOVER = re.compile(r"^\..*\.tmp$", re.DOTALL)
 MOST = 20  # names shown of a list
 
 

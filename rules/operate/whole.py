@@ -1,5 +1,6 @@
 """Text files that are there whole or not at all, and on the disk, as the programs write theirs (lib/io/commit.h)."""
 
+import contextlib
 import errno
 import os
 import secrets
@@ -54,6 +55,6 @@ def write(path, text):
         os.replace(draft, path)
         sync(folder)
     except BaseException:
-        if os.path.exists(draft):
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(draft)
         raise

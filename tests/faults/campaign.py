@@ -5,7 +5,7 @@ closes, renames, truncates, maps, makes folders, looks at files and allocates is
 calls fails in a run of its own, once and from there on, in several ways; and the program is killed in place of each
 write, synchronisation and rename. After each run
 
-  - exit status 0:      every output is there, byte for byte as without a fault;
+  - exit status 0:      every output is there, and what is printed, byte for byte as without a fault;
   - another status:     an output that is there is complete (byte for byte), and no temporary file is left; a message
                         says why;
   - killed:             an output that is there is complete.
@@ -38,7 +38,7 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 import nibabel as nib  # noqa: E402
 import numpy as np  # noqa: E402
-from server import Server  # noqa: E402
+from server import Server, as_output  # noqa: E402
 
 ERRORS = {
     "open": ["EIO", "EMFILE", "ENOSPC", "EINTR"],
@@ -85,9 +85,9 @@ class Case:
         )
 
 
-def build_shim(folder):
-    """Builds shim.c for those who have no make at hand; its path."""
-    source, built = HERE / "shim.c", folder / "shim.so"
+def build_shim(folder, name="shim"):
+    """Builds shim.c, or clock.c, for those who have no make at hand; its path."""
+    source, built = HERE / f"{name}.c", folder / f"{name}.so"
     subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", built, source, "-ldl"], check=True)
     return str(built)
 
@@ -270,6 +270,7 @@ class Campaign:
             left = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
             told = dict(line.split() for line in counts.read_text().splitlines()) if counts.exists() else {}
             case.sites = self.first_places(Path(f"{counts}.sites"), case.command[0] == "python")
+        left |= as_output(done.stdout)
         return done.returncode, left, done.stderr.decode(errors="replace"), {name: int(n) for name, n in told.items()}
 
     def first_places(self, sites, in_python):

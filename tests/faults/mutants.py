@@ -162,9 +162,10 @@ def caught(folder, campaign, part, name, old, new):
 
 def main():
     args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    args.add_argument("--only", default="", help="campaigns whose name holds this text")
+    args.add_argument("--only", default="", help="campaigns or mutations whose name holds this text")
     args = args.parse_args()
-    chosen = [(*where, *what) for where, some in MUTANTS.items() for what in some if args.only in where[0]]
+    every = [(*where, *what) for where, some in MUTANTS.items() for what in some]
+    chosen = [one for one in every if args.only in one[0] or args.only in one[3]]
     missed = 0
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)

@@ -24,6 +24,7 @@
  * makes, not those of the libraries.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
@@ -536,19 +537,48 @@ int mkdir(const char *path, mode_t mode)
     return status;
 }
 
-int stat(const char *path, struct stat *st)
-{
-    return is_data(path) && fails(STAT) ? -1 : fstatat(AT_FDCWD, path, st, 0);
-}
+/* ---- what looks at files; Python calls those with 64 in their names ---- */
+
+#define ON_PATH(function, type, flags)                                                                               \
+    int function(const char *path, struct type *st)                                                                  \
+    {                                                                                                                \
+        return is_data(path) && fails(STAT) ? -1 : (int)syscall(SYS_newfstatat, AT_FDCWD, path, st, flags);          \
+    }
+ON_PATH(stat, stat, 0)
+ON_PATH(stat64, stat64, 0)
+ON_PATH(lstat, stat, AT_SYMLINK_NOFOLLOW)
+ON_PATH(lstat64, stat64, AT_SYMLINK_NOFOLLOW)
 
 int fstat(int fd, struct stat *st)
 {
     return on_file(fd) && fails(STAT) ? -1 : real_fstat(fd, st);
 }
 
+int fstat64(int fd, struct stat64 *st)
+{
+    return fstat(fd, (struct stat *)(void *)st);
+}
+
 off_t lseek(int fd, off_t offset, int whence)
 {
     return on_file(fd) && fails(STAT) ? -1 : (off_t)syscall(SYS_lseek, fd, offset, whence);
+}
+
+off64_t lseek64(int fd, off64_t offset, int whence)
+{
+    return lseek(fd, offset, whence);
+}
+
+int access(const char *path, int mode)
+{
+    return is_data(path) && fails(STAT) ? -1 : (int)syscall(SYS_faccessat, AT_FDCWD, path, mode);
+}
+
+DIR *opendir(const char *path)
+{
+    REAL(DIR *, "opendir", const char *);
+
+    return is_data(path) && fails(OPEN) ? NULL : real(path);
 }
 
 void *mmap(void *where, size_t n, int protection, int flags, int fd, off_t offset)
@@ -563,42 +593,4 @@ void *mmap64(void *where, size_t n, int protection, int flags, int fd, off_t off
     return mmap(where, n, protection, flags, fd, offset);
 }
 
-/* ---- memory ---- */
-
-static bool own(const void *caller)
-{
-    return ready && (uintptr_t)caller >= code_first && (uintptr_t)caller < code_end;
-}
-
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *old, size_t n);
-void *__libc_memalign(size_t alignment, size_t n);
-
-void *malloc(size_t n)
-{
-    return own(__builtin_return_address(0)) && fails(ALLOC) ? NULL : __libc_malloc(n);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    return own(__builtin_return_address(0)) && fails(ALLOC) ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *old, size_t n)
-{
-    return own(__builtin_return_address(0)) && fails(ALLOC) ? NULL : __libc_realloc(old, n);
-}
-
-void *aligned_alloc(size_t alignment, size_t n)
-{
-    return own(__builtin_return_address(0)) && fails(ALLOC) ? NULL : __libc_memalign(alignment, n);
-}
-
-int posix_memalign(void **out, size_t alignment, size_t n)
-{
-    if (own(__builtin_return_address(0)) && fails(ALLOC))
-        return ENOMEM;
-    *out = __libc_memalign(alignment, n);
-    return *out ? 0 : ENOMEM;
-}
+#include "memory.h"
