@@ -28,8 +28,7 @@ struct bm_design {
     uint32_t crc32;
 };
 
-/* Names of categories, shared by all designs of a call so that ids agree between runs. Ids are given in the order of
- * bm_categories_add; programs add the sorted union over all files first. */
+/* Names of categories, shared by all designs of a call so that ids agree between runs: a name's id is its place. */
 struct bm_categories {
     char **names; /* owned */
     size_t n;
