@@ -67,7 +67,7 @@ SHARED   := $(OUT)/libboldmill.so.0
 CLI_OBJ  := $(patsubst %,$(OUT)/bin-src/%.o,cli clean masks reader scans spool typos boldinfo_print boldinfo_tables boldinfo_text)
 
 .DEFAULT_GOAL := all
-.PHONY: all lib static shared
+.PHONY: all
 all: $(PROGRAMS:%=$(BIN)/%) $(STATIC) $(SHARED) $(OUT)/boldmill.pc $(OUT)/_core.so ## Build the programs into bin/; make alone does it
 	@$(if $(HAVE_ISAL),true,echo "note: built with zlib only$(if $(filter no,$(ISAL)), as asked; , as ISA-L was not found; )inflating takes about twice as long")
 

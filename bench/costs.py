@@ -55,7 +55,6 @@ NSD = {
 }
 DISK = 300e6  # bytes a second, for the last column
 RUN = 99.1e6  # bytes of a gzipped run of the synthetic subject 01; of others by the size of their grids
-BRAIN = 256937 / NSD[1][0]  # share of the grid that is packed, likewise
 
 
 def nsd_costs(subjects, route, rois=1):

@@ -103,7 +103,7 @@ def head(first):
     return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}"
 
 
-def programs(bin_, folder):
+def programs(folder):
     """(name, command) on one session."""
     nsd = folder / "nsd"
     scans = nsd / "nsddata_timeseries/ppdata/subj01/func1pt8mm"
@@ -153,7 +153,7 @@ def main():
         folder = Path(folder).resolve()
         make_nsd(bin_, folder / "nsd", "1")
         print(head("program"))
-        for name, (program, *words) in programs(bin_, folder):
+        for name, (program, *words) in programs(folder):
             counts, _ = traced([bin_ / program, "--quiet", *words], folder, folder / "notes", cwd=folder)
             print(row(name, counts), flush=True)
         if not args.programs:

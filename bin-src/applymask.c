@@ -14,15 +14,13 @@ static int64_t threads;
 static const struct cli_option options[] = {
     {"roi", 'r', CLI_LIST, &masks.files, "SPEC",
      "Keep these voxels. SPEC is a FILE, of which values above 0 select, or 'FILE OP VALUE' with blanks around OP, "
-     "one "
-     "of = != > >= < <=; for = and != VALUE may be a list of numbers, ranges and names, such as V1v,V1d. FILE is a "
-     "NIfTI volume or a .npy array of shape (X, Y, Z), or flat in C order.",
+     "one of = != > >= < <=; for = and != VALUE may be a list of numbers, ranges and names, such as V1v,V1d. FILE "
+     "is a NIfTI volume or a .npy array of shape (X, Y, Z), or flat in C order.",
      0, 0, NULL, false},
     CLI_MASK_OPTIONS(masks, "roi"),
     {"absent", 'a', CLI_CHOICE, &absent, NULL,
      "ROI voxels that the series does not hold: zero fills them with 0 where the series knows that they are 0 "
-     "throughout "
-     "(and is an error where it does not); error always refuses; drop leaves them out.",
+     "throughout (and is an error where it does not); error always refuses; drop leaves them out.",
      0, 0, "zero|error|drop", false},
     CLI_STORE(store),
     CLI_THREADS(threads),
@@ -37,9 +35,8 @@ static const struct cli_program program = {
         "Keeps those columns of a series whose voxels lie in the ROI, in C order of (x, y, z): the order of "
         "numpy's data[mask]. The ROI is the union (or, with --combine, the intersection) of all --roi, less what any "
         "--minus selects, where all --where hold. Only the tiles that hold ROI voxels are read and inflated. Several "
-        "inputs are taken one after the other, as one series. The ROI's grid must be the series' grid.\n"
-        "\nINPUT and OUTPUT are series files (.h5), tile streams in files (.npys), or \"-\" for a stream "
-        "on a pipe.",
+        "inputs are taken one after the other, as one series. The ROI's grid must be the series' "
+        "grid.\n" CLI_SERIES_NAMES,
     .options = options,
     .examples = "  applymask --roi roi/nsdgeneral.nii.gz session_*.h5 - | detrend - - | zscore - - | concat - "
                 "nsdgeneral.fmri.npy\n"

@@ -16,8 +16,7 @@ static const struct cli_option options[] = {
      NULL, true},
     {"values", 0, CLI_FLAG, &values, NULL,
      "Read everything and tell the range and mean of the values of each run, how many samples are not finite, and "
-     "how "
-     "many voxels are 0 throughout or do not vary. Of a single volume this is told anyway.",
+     "how many voxels are 0 throughout or do not vary. Of a single volume this is told anyway.",
      0, 0, NULL, true},
     {"table", 't', CLI_STRING, &table, "FILE",
      "Names of labels: a FreeSurfer colour table (.ctab), a BIDS _dseg.tsv, or lines \"number name\". Without it, "
@@ -32,15 +31,13 @@ static const struct cli_program program = {
     .usage = "[OPTIONS] FILE...",
     .description =
         "Describes whatever a user of boldmill may hold: NIfTI files (grid, TR, scaling, extensions; of a mask or "
-        "label "
-        "volume the ROIs with names and voxels), .npy masks, series files and tile streams (runs, sessions, what was "
-        "counted on the way, which programs made them from which files), training arrays, index files and metadata "
-        "rows, designs, events, confound and label tables, BIDS sidecars. What a file is shows in its content, not "
-        "in "
-        "its name.\n"
-        "\nFor arrays give NAME.json, which vouches for NAME.fmri.npy and NAME.meta.npy beside it. \"-\" reads "
-        "standard "
-        "input.",
+        "label volume the ROIs with names and voxels), .npy masks, series files and tile streams (runs, sessions, "
+        "what was counted on the way, which programs made them from which files), training arrays, index files and "
+        "metadata rows, designs, events, confound and label tables, BIDS sidecars. What a file is shows in its "
+        "content, not in its name.\n"
+        "\n"
+        "For arrays give NAME.json, which vouches for NAME.fmri.npy and NAME.meta.npy beside it. \"-\" reads "
+        "standard input.",
     .options = options,
     .examples = "  boldinfo timeseries_session01_run01.nii.gz roi/prf-visualrois.nii.gz\n"
                 "  boldinfo --table prf-visualrois.mgz.ctab roi/prf-visualrois.nii.gz\n"

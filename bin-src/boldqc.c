@@ -27,13 +27,14 @@ static const struct cli_program program = {
     .purpose = "Measure the quality of runs: mean, tSNR, global signal, DVARS, carpet",
     .usage = "[OPTIONS] INPUT... OUTPUT.json",
     .description =
-        "Reads the runs of all inputs once and writes three small files: NAME.json (global signal and DVARS of every "
-        "time point, mean and median tSNR of every run, counts, provenance, checksums), NAME.maps.npy (mean, "
-        "standard "
-        "deviation and tSNR of each voxel, over all runs) and NAME.carpet.npy (time points x chosen voxels). The "
-        "workflow's report draws its pictures from them; docs/report.md has the definitions.\n"
-        "\nThe runs must have the same voxels: give one session, or several that were packed with one mask.\n"
-        "\nINPUT is a series file (.h5), a tile stream in a file (.npys), or \"-\" for a stream on a pipe.",
+        "Reads the runs of all inputs once and writes three small files: NAME.json (global signal and DVARS of "
+        "every time point, mean and median tSNR of every run, counts, provenance, checksums), NAME.maps.npy (mean, "
+        "standard deviation and tSNR of each voxel, over all runs) and NAME.carpet.npy (time points x chosen "
+        "voxels). The workflow's report draws its pictures from them; docs/report.md has the definitions.\n"
+        "\n"
+        "The runs must have the same voxels: give one session, or several that were packed with one mask.\n"
+        "\n"
+        "INPUT is a series file (.h5), a tile stream in a file (.npys), or \"-\" for a stream on a pipe.",
     .options = options,
     .examples = "  boldqc session_01.h5 session_01.quality.json\n"
                 "  nifti2h5 timeseries_session01_run*.nii.gz - | boldqc - session_01.quality.json\n",

@@ -227,11 +227,11 @@ static void print_help(const struct cli_program *p)
         print_option(o);
     for (const struct cli_option *o = common; o->name; o++)
         print_option(o);
-    (void)printf(
-        "\nExamples:\n%s\n"
-        "Environment: BOLDMILL_SCRATCH names a folder where outputs are made before they go to their place.\n"
-        "Exit status: 0 success; 1 an input, the data or the system is at fault; 2 the command line is.\n",
-        p->examples);
+    (void)printf("\nExamples:\n%s\n", p->examples);
+    if (!p->no_output)
+        (void)puts(
+            "Environment: BOLDMILL_SCRATCH names a folder where outputs are made before they go to their place.");
+    (void)puts("Exit status: 0 success; 1 an input, the data or the system is at fault; 2 the command line is.");
 }
 
 static void print_markdown_option(const struct cli_option *o)

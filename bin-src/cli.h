@@ -72,6 +72,9 @@ void cli_check_stdout(const struct cli *cli, const char *output);
 bool cli_is_choice(const char *choices, const char *value, size_t n);
 /* The place of `value` among names, one of which it must be: for enums that follow an option's choices. */
 size_t cli_choice(const char *value, const char *const *names);
+/* The paragraph of a description on programs that take series and write one. */
+#define CLI_SERIES_NAMES                                                                                             \
+    "\nINPUT and OUTPUT are series files (.h5), tile streams in files (.npys), or \"-\" for a stream on a pipe."
 /* --threads: the option entry to put into a table, and the number to use (0: as many as the cores we may run on). */
 #define CLI_THREADS(var)                                                                                             \
     {                                                                                                                \

@@ -13,9 +13,8 @@ static int64_t threads;
 
 static const struct cli_option options[] = {
     {"sessions", 's', CLI_STRING, &sessions, "LIST",
-     "The sessions that must be there, no more and no fewer, such as 1-3,5. Without it the sessions found must have "
-     "no "
-     "gap.",
+     "The sessions that must be there, no more and no fewer, such as 1-3,5. Without it the sessions found must "
+     "have no gap.",
      0, 0, NULL, false},
     {"allow-gaps", 0, CLI_FLAG, &allow_gaps, NULL, "Accept gaps in the numbers of sessions and runs.", 0, 0, NULL,
      false},
@@ -31,11 +30,11 @@ static const struct cli_program program = {
     .usage = "[OPTIONS] INPUT... OUTPUT",
     .description =
         "Joins the runs of all inputs in the order given. An OUTPUT named NAME.fmri.npy gives three files: "
-        "NAME.fmri.npy "
-        "(time points x voxels), NAME.meta.npy (the rows that hrfshift attached) and NAME.json (grid, voxels, row "
-        "ranges, "
-        "counts, provenance, checksums). Other outputs are series: a .h5 or .npys file, or \"-\".\n"
-        "\nA run that comes twice is an error, and so are missing sessions and gaps between the runs of a session.",
+        "NAME.fmri.npy (time points x voxels), NAME.meta.npy (the rows that hrfshift attached) and NAME.json "
+        "(grid, voxels, row ranges, counts, provenance, checksums). Other outputs are series: a .h5 or .npys file, "
+        "or \"-\".\n"
+        "\n"
+        "A run that comes twice is an error, and so are missing sessions and gaps between the runs of a session.",
     .options = options,
     .examples = "  concat run1.h5 run2.h5 session_01.h5\n"
                 "  concat --sessions 1-40 session_*.v1.h5 v1.fmri.npy\n"

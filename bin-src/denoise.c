@@ -36,8 +36,7 @@ static const struct cli_option options[] = {
      false},
     {"confounds", 0, CLI_LIST, &confounds, "FILE",
      "Table of confounds, one line a volume: fMRIPrep's desc-confounds_timeseries.tsv, or numbers without a header "
-     "as "
-     "NSD's motion files. " PER_RUN,
+     "as NSD's motion files. " PER_RUN,
      0, 0, NULL, false},
     {"columns", 0, CLI_STRING, &columns, "LIST",
      "Columns to take out: names, globs and, without a header, ranges, with commas between them "
@@ -81,18 +80,14 @@ static const struct cli_program program = {
     .usage = "[OPTIONS] INPUT OUTPUT",
     .description =
         "Cleans in the order of nilearn's signal.clean. Volumes that are left out go first; with a Butterworth "
-        "filter "
-        "they are interpolated by a cubic spline through the others instead, and go after it. Then the polynomial "
-        "trend is taken out of data and confounds, then the Butterworth filter goes over both, then the confounds "
-        "are "
-        "projected out. Cosine drifts are made for the whole run and join the confounds. Rows that are left out are "
-        "missing from the output, and each row keeps the number of its volume (times). A residue that is numerically "
-        "nothing beside the voxel's own values becomes exactly 0.\n"
-        "\nCounts: denoise.flat_voxels, denoise.nonfinite_samples, denoise.censored_volumes, denoise.regressors "
-        "(taken "
-        "out beside the polynomial), denoise.dropped_confounds (with nothing new in them).\n"
-        "\nINPUT and OUTPUT are series files (.h5), tile streams in files (.npys), or \"-\" for a stream "
-        "on a pipe.",
+        "filter they are interpolated by a cubic spline through the others instead, and go after it. Then the "
+        "polynomial trend is taken out of data and confounds, then the Butterworth filter goes over both, then the "
+        "confounds are projected out. Cosine drifts are made for the whole run and join the confounds. Rows that "
+        "are left out are missing from the output, and each row keeps the number of its volume (times). A residue "
+        "that is numerically nothing beside the voxel's own values becomes exactly 0.\n"
+        "\n"
+        "Counts: denoise.flat_voxels, denoise.nonfinite_samples, denoise.censored_volumes, denoise.regressors "
+        "(taken out beside the polynomial), denoise.dropped_confounds (with nothing new in them).\n" CLI_SERIES_NAMES,
     .options = options,
     .examples = "  denoise --high-pass 0.008 session_01.h5 clean.h5\n"
                 "  denoise --confounds 'confounds_run-{run}.tsv' --columns 'trans_*,rot_*,csf' --expand squares "

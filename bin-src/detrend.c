@@ -24,11 +24,8 @@ static const struct cli_program program = {
     .usage = "[OPTIONS] INPUT OUTPUT",
     .description =
         "Projects polynomials of time up to degree K out of every voxel's time series, separately in each run, as "
-        "least "
-        "squares does. A residue that is numerically nothing beside the voxel's own values becomes exactly 0; such "
-        "voxels are counted (detrend.flat_voxels), as are samples that are not finite.\n"
-        "\nINPUT and OUTPUT are series files (.h5), tile streams in files (.npys), or \"-\" for a stream "
-        "on a pipe.",
+        "least squares does. A residue that is numerically nothing beside the voxel's own values becomes exactly "
+        "0; such voxels are counted (detrend.flat_voxels), as are samples that are not finite.\n" CLI_SERIES_NAMES,
     .options = options,
     .examples = "  detrend session_01.h5 clean.h5                    # straight lines, the usual choice\n"
                 "  applymask --roi V1.nii.gz session_01.h5 - | detrend --order 2 - - | zscore - v1.h5\n",

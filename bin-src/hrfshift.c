@@ -19,11 +19,9 @@ static const char *repeats = "count", *column = "trial_type", *categories, *ids 
 
 static const struct cli_option options[] = {
     {"design", 'd', CLI_LIST, &designs, "FILE",
-     "Design (NSD: one 1-based stimulus id a TR, 0 between) or BIDS events.tsv. With {subject}, {session}, {run} in "
-     "the name "
-     "one pattern serves all runs; otherwise one file a run, in the runs' order. With --shift it may be left out: "
-     "the "
-     "data are moved, and labels stay as they are.",
+     "Design (NSD: one 1-based stimulus id a TR, 0 between) or BIDS events.tsv. With {subject}, {session}, {run} "
+     "in the name one pattern serves all runs; otherwise one file a run, in the runs' order. With --shift it may "
+     "be left out: the data are moved, and labels stay as they are.",
      0, 0, NULL, false},
     {"offset", 'o', CLI_REAL, &offset, "SECONDS",
      "Haemodynamic delay. Labels move by the whole TRs nearest to it; --shift moves the data by the rest.", 0, 60,
@@ -38,8 +36,7 @@ static const struct cli_option options[] = {
      0, 0, "none|linear|cubic|sinc", false},
     {"edges", 0, CLI_CHOICE, &edges, NULL,
      "Where the volumes that --shift needs lie beyond the ends of a run, or in a gap: hold the last one, drop the "
-     "rows, "
-     "or mark them with NaN.",
+     "rows, or mark them with NaN.",
      0, 0, "hold|drop|mark", false},
     {"sinc-width", 0, CLI_INT, &sinc_width, "N", "Volumes on each side that --shift sinc takes.", 2, BM_MAX_SINC,
      NULL, false},
@@ -55,8 +52,7 @@ static const struct cli_option options[] = {
      0, 0, "names|numbers", false},
     {"categories", 0, CLI_STRING, &categories, "A,B,C",
      "Names of the stimulus ids 0, 1, 2, ... for events.tsv; without it the sorted names that occur in all designs "
-     "of "
-     "this call that can be found beforehand (give it when runs come from a pipe one by one).",
+     "of this call that can be found beforehand (give it when runs come from a pipe one by one).",
      0, 0, NULL, false},
     {"dtype", 0, CLI_CHOICE, &dtype, NULL, "Sample type of data that --shift has moved.", 0, 0,
      "float32|float16|float64", false},
@@ -78,9 +74,7 @@ static const struct cli_program program = {
                    "are 0-based: an NSD 73k id less 1, or the index of the category.\n"
                    "\nThe delay in TRs is offset / TR - sampled. Its nearest whole number (ties to the even one) "
                    "delays the labels. The rest, at most half a TR, is left alone unless --shift is given: then the "
-                   "data are moved by it. Without --shift they pass through unchanged.\n"
-                   "\nINPUT and OUTPUT are series files (.h5), tile streams in files (.npys), or \"-\" for a stream "
-                   "on a pipe.",
+                   "data are moved by it. Without --shift they pass through unchanged.\n" CLI_SERIES_NAMES,
     .options = options,
     .examples =
         "  hrfshift --design 'design/design_session{session}_run{run}.tsv' clean.h5 labelled.h5\n"

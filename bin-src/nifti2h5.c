@@ -19,16 +19,14 @@ static struct cli_list reader;
 static const struct cli_option options[] = {
     {"mask", 'm', CLI_LIST, &masks.files, "SPEC",
      "Keep these voxels: FILE (a NIfTI volume or a .npy array; values above 0 select) or 'FILE OP VALUE', as for "
-     "--roi "
-     "of applymask. Without it, the voxels that are ever non-zero in any run of the call.",
+     "--roi of applymask. Without it, the voxels that are ever non-zero in any run of the call.",
      0, 0, NULL, false},
     CLI_MASK_OPTIONS(masks, "mask"),
     {"volumes", 'n', CLI_INT, &scans.volumes, "N", "Keep the first N volumes of each run; 0 keeps all.", 0, 1 << 30,
      NULL, false},
     {"design", 'd', CLI_LIST, &scans.designs, "FILE",
      "Keep as many volumes as the run's design has rows (events.tsv files have no length and keep all). With "
-     "{subject}, "
-     "{session}, {run} in the name one pattern serves all runs; otherwise one file a run, in order.",
+     "{subject}, {session}, {run} in the name one pattern serves all runs; otherwise one file a run, in order.",
      0, 0, NULL, false},
     {"skip-rest", 0, CLI_FLAG, &scans.skip_rest, NULL, "Leave out runs whose --design shows no stimulus at all.", 0,
      0, NULL, false},

@@ -40,9 +40,8 @@ static const struct cli_option options[] = {
      "What --split keeps together. row: nothing. run, session: their rows. image: all presentations of an image.", 0,
      0, "row|run|session|image", false},
     {"unit", 'u', CLI_CHOICE, &unit, "UNIT",
-     "What is given out: every row, or the first row of every presentation whose window fits into its run and has no "
-     "gap "
-     "in time.",
+     "What is given out: every row, or the first row of every presentation whose window fits into its run and has "
+     "no gap in time.",
      0, 0, "row|presentation", false},
     {"window", 'w', CLI_INT, &window, "W", "Rows that a model looks at for one presentation.", 1, MAX_WINDOW, NULL,
      false},
@@ -60,13 +59,13 @@ static const struct cli_program program = {
     .usage = "[OPTIONS] INPUT OUTPUT.npy",
     .description =
         "Writes an int64 array of row indices to train from. INPUT is the NAME.meta.npy or NAME.json that concat "
-        "wrote, "
-        "or a number of rows.\n\n"
-        "With --split the indices go to OUTPUT.PART.npy, one file a part, with --shards N to OUTPUT-K-of-N.npy, K = "
-        "1 to "
-        "N. OUTPUT.json tells what is in them.\n\n"
-        "No row is on two sides of a split, and with --by image or --unit presentation no window is either: rows and "
-        "presentations that would be are left out and counted.",
+        "wrote, or a number of rows.\n"
+        "\n"
+        "With --split the indices go to OUTPUT.PART.npy, one file a part, with --shards N to OUTPUT-K-of-N.npy, K "
+        "= 1 to N. OUTPUT.json tells what is in them.\n"
+        "\n"
+        "No row is on two sides of a split, and with --by image or --unit presentation no window is either: rows "
+        "and presentations that would be are left out and counted.",
     .options = options,
     .examples =
         "  shuffleidx general.meta.npy general.shuffle.npy   # all rows, shuffled\n"

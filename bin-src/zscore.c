@@ -10,8 +10,7 @@ static const char *method = "zscore", *nonfinite = "voxel", *dtype = "float32", 
 static const struct cli_option options[] = {
     {"method", 'm', CLI_CHOICE, &method, NULL,
      "zscore: (y - mean) / sd. demean: y - mean. psc: percent signal change, 100 (y - mean) / abs(mean); run it "
-     "before "
-     "detrend, which takes the mean away.",
+     "before detrend, which takes the mean away.",
      0, 0, "zscore|demean|psc", false},
     {"ddof", 'd', CLI_INT, &ddof, "D",
      "The standard deviation's divisor is (time points - D): 1 sample, 0 population.", 0, 1, NULL, false},
@@ -29,9 +28,7 @@ static const struct cli_program program = {
     .description =
         "Gives every voxel's time series mean 0 and standard deviation 1, separately in each run (or one of "
         "the other forms of --method). Constant voxels become 0 and are counted (zscore.constant_voxels), as "
-        "are samples that are not finite.\n"
-        "\nINPUT and OUTPUT are series files (.h5), tile streams in files (.npys), or \"-\" for a stream "
-        "on a pipe.",
+        "are samples that are not finite.\n" CLI_SERIES_NAMES,
     .options = options,
     .examples = "  detrend session_01.h5 - | zscore - clean.h5       # as nilearn's detrend + zscore_sample\n"
                 "  zscore --method psc session_01.h5 - | detrend - psc.h5\n",

@@ -16,7 +16,7 @@ $(OUT)/tests/unit/test_system: LDFLAGS += $(call WRAPPED_IN,tests/unit/test_syst
                                           -Wl,--wrap=fsync,--wrap=pthread_create
 $(OUT)/tests/unit/test_bytes: LDFLAGS += -Wl,--wrap=isal_deflate
 
-.PHONY: unit check check-quick deps-check style format
+.PHONY: unit check check-quick deps-check format
 unit: $(UNIT_BIN) ## Build the unit tests
 
 deps-check: $(VENV)/train-ready deps-slurm deps-browser deps-quota

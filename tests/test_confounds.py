@@ -21,7 +21,6 @@ pytestmark = [
 ]
 MOTION = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
 TISSUE = ["csf", "white_matter", "global_signal"]
-EXPANDED = ("_derivative1", "_power2", "_derivative1_power2")
 TR = 2.0
 
 

@@ -305,7 +305,7 @@ def folded(path):
     return nib.load(path).get_fdata()
 
 
-def runs_of(root, subject):
+def runs_of(subject):
     """(session number, run number, seed) in the order of the arrays; seeds are those of the writer."""
     first = {"01": 0, "control01": 4}[subject]
     return [(s, r, first + 2 * (s - 1) + r - 1) for s in (1, 2) for r in (1, 2)]
@@ -332,10 +332,10 @@ def test_fmriprep_to_arrays(prepared, tmp_path):
     # numbers and labels: by the formula, from the events
     assert about["categories"] == list(makebids.NAMES) and about["tr"] == 1.5
     told = list(zip(meta["session"].tolist(), meta["run"].tolist(), strict=True))
-    assert told == [(s, r) for s, r, _ in runs_of(prepared, "control01") for _ in range(24)]
+    assert told == [(s, r) for s, r, _ in runs_of("control01") for _ in range(24)]
     assert (meta["subject_idx"] == 2).all()
     delay = round(4.6 / 1.5 - 0.5)
-    for s, r, seed in runs_of(prepared, "control01"):
+    for s, r, seed in runs_of("control01"):
         rows = meta[(meta["session"] == s) & (meta["run"] == r)]
         shown = np.full(24, -1)
         for onset, duration, name in makebids.events(seed):
@@ -358,7 +358,7 @@ def test_confounds_and_censoring(prepared, tmp_path):
     fmri, meta, _ = arrays(flow, "sub-01/brain")
     out = prepared / "derivatives/fmriprep/sub-01"
     mask = np.any([folded(path) > 0 for path in sorted(out.rglob("*brain_mask.nii.gz"))], axis=0)
-    for s, r, seed in runs_of(prepared, "01"):
+    for s, r, seed in runs_of("01"):
         name = f"ses-{['retest', 'test'][s - 1]}/func/sub-01_ses-{['retest', 'test'][s - 1]}_task-look_run-{r}"
         data = folded(out / f"{name}_space-MNI_desc-preproc_bold.nii.gz")[mask].T
         table = makebids.confounds(seed)[:, [2, 3, 0]]

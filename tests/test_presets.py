@@ -103,6 +103,7 @@ def test_presets_extend_one_another(tmp_path):
         ("extends: ./a.yaml", ["extends itself"]),
         ("extends: nothere", ["nothere.yaml: there is no such preset"]),
         ("root: here", ["root is no matter of a preset"]),
+        ("scratch: /scratch", ["scratch is no matter of a preset"]),
         ("- a", ["holds sections"]),
         ("a: [", ["cannot be read"]),
     ],

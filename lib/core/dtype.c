@@ -182,3 +182,15 @@ BM_VECTOR bool bm_from_double(void *dst, enum bm_dtype t, const double *src, siz
         return true;
     }
 }
+
+void bm_swap_bytes(void *samples, size_t size, size_t n)
+{
+    unsigned char *p = samples;
+
+    for (size_t i = 0; i < n; i++, p += size)
+        for (size_t a = 0, z = size - 1; a < z; a++, z--) {
+            unsigned char t = p[a];
+            p[a] = p[z];
+            p[z] = t;
+        }
+}

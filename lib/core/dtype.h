@@ -21,6 +21,9 @@ void bm_to_double(double *dst, const void *src, enum bm_dtype t, size_t n);
  * type and became infinite. */
 bool bm_from_double(void *dst, enum bm_dtype t, const double *src, size_t n);
 
+/* Big-endian samples of `size` bytes each to little-endian ones, or back, in place. */
+void bm_swap_bytes(void *samples, size_t size, size_t n);
+
 uint16_t bm_half_from_float(float f); /* IEEE 754 binary16, round to nearest even */
 float bm_half_to_float(uint16_t h);
 

@@ -224,16 +224,6 @@ uint64_t bm_nifti_raw_count(const struct bm_nifti *n)
 
 /* ---- samples ---- */
 
-static void swap_samples(unsigned char *p, size_t size, size_t n)
-{
-    for (size_t i = 0; i < n; i++, p += size)
-        for (size_t a = 0, z = size - 1; a < z; a++, z--) {
-            unsigned char t = p[a];
-            p[a] = p[z];
-            p[z] = t;
-        }
-}
-
 static int ends_in_volume(const struct bm_nifti *n, size_t volume, struct bm_error *err)
 {
     char fields[200];
@@ -300,7 +290,7 @@ int bm_nifti_next(struct bm_nifti *n, void *buf, struct bm_error *err)
     if ((size_t)got < n->stored_bytes)
         return ends_in_volume(n, n->next, err);
     if (n->info.big_endian && !wide)
-        swap_samples(buf, n->info.stored_size, n->samples);
+        bm_swap_bytes(buf, n->info.stored_size, n->samples);
     n->next++;
     return 1;
 }

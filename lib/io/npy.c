@@ -373,16 +373,6 @@ int bm_npy_format_header(struct bm_buf *buf, const char *descr, bool structured,
 
 /* ---- whole arrays ---- */
 
-static void swap_items(unsigned char *p, size_t size, size_t n)
-{
-    for (size_t i = 0; i < n; i++, p += size)
-        for (size_t a = 0, z = size - 1; a < z; a++, z--) {
-            unsigned char t = p[a];
-            p[a] = p[z];
-            p[z] = t;
-        }
-}
-
 /* Fortran order to C order: walks the items as they lie, counting indices with the first one fastest. */
 static void *to_c_order(const unsigned char *src, const struct bm_npy_header *h, size_t items, const char *name,
                         struct bm_error *err)
@@ -410,7 +400,7 @@ static int make_native(struct bm_npy_header *h, enum bm_dtype dtype, size_t item
                        struct bm_error *err)
 {
     if (h->descr[0] == '>' && h->itemsize > 1)
-        swap_items(*data, h->itemsize, items);
+        bm_swap_bytes(*data, h->itemsize, items);
     if (h->descr[1] != 'b')
         (void)snprintf(h->descr, sizeof h->descr, "%s", bm_dtype_descr(dtype));
     if (h->fortran_order && h->ndim > 1) {

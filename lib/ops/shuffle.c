@@ -41,21 +41,23 @@ static void mix_blocks(int64_t *items, const int64_t *from, const size_t *starts
     }
 }
 
-int bm_block_shuffle(int64_t *items, const int64_t *rows, size_t n, size_t block_rows, size_t buffer_blocks,
-                     struct bm_random *r, struct bm_error *err)
+/* Blocks of rows come in shuffled order, the items of each `buffer_blocks` of them are mixed. The rows may be the
+ * items themselves. */
+static int block_shuffle(int64_t *items, const int64_t *rows, size_t n, const struct bm_order *how,
+                         struct bm_random *r, struct bm_error *err)
 {
     size_t *starts = bm_alloc(n + 1, sizeof *starts, "blocks", err);
     int64_t *order = bm_alloc(n, sizeof *order, "order of blocks", err);
     int64_t *from = bm_alloc(n, sizeof *from, "items", err);
     int status = starts && order && from ? 0 : -1;
     if (status == 0) {
-        size_t blocks = find_blocks(rows, n, block_rows, starts);
+        size_t blocks = find_blocks(rows, n, how->block_rows, starts);
         for (size_t k = 0; k < blocks; k++)
             order[k] = (int64_t)k;
         bm_permute(order, blocks, r);
         if (n > 0)
             memcpy(from, items, n * sizeof *from);
-        mix_blocks(items, from, starts, order, blocks, buffer_blocks, r);
+        mix_blocks(items, from, starts, order, blocks, how->buffer_blocks, r);
     }
     free(from);
     free(order);
@@ -69,7 +71,7 @@ int bm_order_items(int64_t *items, const int64_t *rows, size_t n, const struct b
     struct bm_random r;
     bm_random_seed(&r, order->seed, 1 + order->epoch * BM_MAX_PARTS + part);
     if (order->mode == BM_ORDER_BLOCK)
-        return bm_block_shuffle(items, rows, n, order->block_rows, order->buffer_blocks, &r, err);
+        return block_shuffle(items, rows, n, order, &r, err);
     if (order->mode == BM_ORDER_FULL)
         bm_permute(items, n, &r);
     return 0;

@@ -25,10 +25,6 @@ struct bm_order {
 
 /* Fisher-Yates: every one of the n! orders. */
 void bm_permute(int64_t *items, size_t n, struct bm_random *r);
-/* Reorders items[n], of which item i belongs to rows[i]; rows must ascend, and may be the items themselves. Blocks of
- * rows come in shuffled order, the items of each `buffer_blocks` of them are mixed. */
-int bm_block_shuffle(int64_t *items, const int64_t *rows, size_t n, size_t block_rows, size_t buffer_blocks,
-                     struct bm_random *r, struct bm_error *err) BM_MUST_USE;
 /* Puts the ascending rows[n] of part 0..BM_MAX_PARTS-1 into the order that (seed, epoch, part) gives. */
 int bm_order_rows(int64_t *rows, size_t n, const struct bm_order *order, size_t part,
                   struct bm_error *err) BM_MUST_USE;

@@ -9,7 +9,7 @@ import os
 import yaml
 
 WHOLE = {"rois", "expect_rest", "parts", "numbers"}  # maps that one file gives as a whole
-NEVER = {"root", "cache", "bin", "subjects", "targets", "threads"}  # the user's own
+NEVER = {"root", "cache", "scratch", "bin", "subjects", "targets", "threads"}  # the user's own
 
 
 def merged(below, above):

@@ -209,6 +209,20 @@ static void names(void)
         CHECK_ROW(!bm_dtype_from_name(unknown[i], &t), i);
 }
 
+static void bytes_are_swapped(void)
+{
+    static const struct {
+        size_t size;
+        const char *want;
+    } rows[] = {{1, "abcdefgh"}, {2, "badcfehg"}, {4, "dcbahgfe"}, {8, "hgfedcba"}};
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char text[] = "abcdefgh+";
+        bm_swap_bytes(text, rows[i].size, 8 / rows[i].size);
+        CHECK_ROW(memcmp(text, rows[i].want, 8) == 0 && text[8] == '+', i);
+    }
+}
+
 int main(void)
 {
     static const struct unit_test all[] = {
@@ -222,6 +236,7 @@ int main(void)
         UNIT(doubles_to_floats),
         UNIT(overflow_is_told),
         UNIT(names),
+        UNIT(bytes_are_swapped),
     };
     return unit_main(all, COUNT(all));
 }
