@@ -4,11 +4,10 @@
 #     make fuzz-msan                               the same under the memory sanitizer: uninitialised bytes
 #     make fuzz-mutants                            is what is taken out of the readers found?
 
-FUZZ_SRC  := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-# The memory sanitizer must see every library: zlib and jansson are built for it, HDF5 is not.
-FUZZ_WHAT := $(if $(filter msan,$(VARIANT)),$(filter-out series,$(FUZZ_SRC)),$(FUZZ_SRC))
+FUZZ_WHAT := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_OBJ  := $(patsubst %,$(OUT)/tests/fuzz/%.o,memfile mend)
 WRAPPED   := open fstat lseek read close posix_fadvise access H5Fopen
+# The memory sanitizer must see every library: these are built for it.
 MSAN_LIBS := $(abspath $(BUILD))/msan-libs
 
 .PHONY: fuzz fuzz-msan fuzz-mutants fuzz-build
@@ -18,7 +17,7 @@ fuzz: deps-check ## Feed the readers mutated files; FUZZ='--runs N --only TARGET
 
 fuzz-msan: deps-check $(MSAN_LIBS)/ready ## The same under the memory sanitizer
 	@$(MAKE) --no-print-directory CC=clang VARIANT=msan ISAL=no fuzz-build \
-	  CFLAGS=-I$(MSAN_LIBS)/include ALL_LIBS="$(MSAN_LIBS)/lib/libjansson.a $(MSAN_LIBS)/lib/libz.a -lm"
+	  CFLAGS=-I$(MSAN_LIBS)/include ALL_LIBS="$(patsubst %,$(MSAN_LIBS)/lib/lib%.a,hdf5 jansson z) -lm"
 	@$(VPY) tests/fuzz/run.py --jobs $(JOBS) --sanitizer memory $(FUZZ)
 
 fuzz-mutants: deps-check ## Take checks out of the readers: do the fuzzers see it?

@@ -157,6 +157,23 @@ def test_series_files_that_reach_out_or_claim_too_much(run, series, tmp_path, na
     assert not (tmp_path / "out.h5").exists()
 
 
+@pytest.mark.parametrize("name", [name for name in OBJECTS if not name.endswith(("fmri", "tile_crc32"))])
+@pytest.mark.parametrize("what", ["short", "long", "item", "bare"])
+def test_chunks_of_another_size_than_they_should_have(run, series, tmp_path, name, what):
+    """HDF5 itself would read on behind the end of a chunk that is too small, and make room for any that is large."""
+    with h5py.File(series, "r+") as f:
+        data = f[name][...]
+        del f[name]
+        half = (len(data) + 1) // 2
+        dtype = np.dtype(f"S{2 * data.itemsize}") if what == "item" else data.dtype
+        made = f.create_dataset(name, data.shape, dtype, chunks=(half,), fletcher32=what != "bare")
+        plain = half * data.itemsize
+        sizes = {"short": (2 * plain + 8, 1), "long": (plain + 4, 2 * plain), "item": (plain + 4, plain + 4)}
+        for at, stored in enumerate(sizes.get(what, (plain, plain))):
+            made.id.write_direct_chunk((at * half,), bytes(stored), filter_mask=what != "bare")
+    refused(run, "concat", series, tmp_path / "out.h5", says=f"{name} is not stored as a series file stores it")
+
+
 @pytest.mark.parametrize("what", ["bomb", "short", "mask"])
 def test_tiles_that_inflate_to_something_else(run, series, tmp_path, what):
     """The tile's own checksum is right; only what it inflates to is not a tile."""

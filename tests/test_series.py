@@ -398,10 +398,12 @@ def test_a_tile_too_small_for_what_its_header_says(run, tmp_path):
         head = json.loads(group["header"][()].tobytes()) | {"rows": rows}
         for name in ("header", "fmri", "tile_crc32"):
             del group[name]
-        group.create_dataset("header", data=np.frombuffer(json.dumps(head).encode(), "u1"), chunks=True)
+        group.create_dataset(
+            "header", data=np.frombuffer(json.dumps(head).encode(), "u1"), chunks=True, fletcher32=True
+        )
         how = {"chunks": (rows, 2), "shuffle": True, "compression": "gzip"}
         group.create_dataset("fmri", shape=(rows, 2), dtype="<i2", **how).id.write_direct_chunk((0, 0), packed)
-        group.create_dataset("tile_crc32", data=np.array([zlib.crc32(packed)], "<u4"), chunks=True)
+        group.create_dataset("tile_crc32", data=np.array([zlib.crc32(packed)], "<u4"), chunks=True, fletcher32=True)
     run.fails("concat", path, tmp_path / "out.h5", says="too few bytes for its samples")
 
 

@@ -324,6 +324,7 @@ int bm_h5_has_attr(struct bm_h5 *f, const char *name)
 }
 
 #define ARRAY_CHUNK (1u << 20)
+#define FLETCHER32 4u /* bytes behind a chunk */
 
 static hid_t array_list(size_t n)
 {
@@ -387,29 +388,23 @@ hid_t bm_h5_dataset(struct bm_h5 *f, const char *name, struct bm_error *err)
     return id;
 }
 
-/* Chunks as bm_h5_put_array makes them: none that HDF5 would have to inflate, and none larger than that. */
-static int plain_chunks(hid_t dcpl)
+/* Chunks as bm_h5_put_array makes them: none that HDF5 would have to inflate, none larger than that, and stored in as
+ * many bytes. HDF5 takes that size from the file: it would ask for so much memory, and read on behind a chunk that is
+ * too small. */
+static int plain_chunks(hid_t id, hid_t dcpl, hsize_t dim, size_t size)
 {
-    const int n = H5Pget_nfilters(dcpl);
     unsigned flags, config;
     size_t nvalues = 0;
-    hsize_t chunk = 0;
+    hsize_t chunk = 0, stored = 0;
 
-    return H5Pget_chunk(dcpl, 1, &chunk) == 1 && chunk <= ARRAY_CHUNK &&
-           (n == 0 ||
-            (n == 1 && H5Pget_filter2(dcpl, 0, &flags, &nvalues, NULL, 0, NULL, &config) == H5Z_FILTER_FLETCHER32));
-}
-
-static int stored_inside(hid_t id)
-{
-    hid_t dcpl = H5Dget_create_plist(id);
-    H5D_layout_t layout = H5Pget_layout(dcpl);
-    int inside = layout == H5D_CHUNKED      ? plain_chunks(dcpl)
-                 : layout == H5D_CONTIGUOUS ? H5Pget_external_count(dcpl) == 0
-                                            : 0;
-
-    (void)H5Pclose(dcpl);
-    return inside;
+    if (H5Pget_chunk(dcpl, 1, &chunk) != 1 || chunk == 0 || chunk > ARRAY_CHUNK || H5Pget_nfilters(dcpl) != 1 ||
+        H5Pget_filter2(dcpl, 0, &flags, &nvalues, NULL, 0, NULL, &config) != H5Z_FILTER_FLETCHER32)
+        return 0;
+    for (hsize_t at = 0; at < dim; at += chunk) {
+        if (H5Dget_chunk_storage_size(id, &at, &stored) < 0 || stored != chunk * size + FLETCHER32)
+            return 0;
+    }
+    return 1;
 }
 
 /* Could the file hold n items of this size? */
@@ -420,18 +415,38 @@ static int may_hold(const struct bm_h5 *f, hsize_t n, size_t size)
     return H5Fget_filesize(f->id, &bytes) >= 0 && n <= bytes / size;
 }
 
+static int stored_inside(hid_t id, hsize_t dim, size_t size)
+{
+    hid_t dcpl = H5Dget_create_plist(id);
+    H5D_layout_t layout = H5Pget_layout(dcpl);
+    int inside = layout == H5D_CHUNKED      ? plain_chunks(id, dcpl, dim, size)
+                 : layout == H5D_CONTIGUOUS ? H5Pget_external_count(dcpl) == 0
+                                            : 0;
+
+    (void)H5Pclose(dcpl);
+    return inside && (dim == 0 || H5Dget_storage_size(id) / size >= dim);
+}
+
+static int item_has(hid_t id, size_t size)
+{
+    hid_t type = H5Dget_type(id);
+    int has = H5Tget_size(type) == size;
+
+    (void)H5Tclose(type);
+    return has;
+}
+
 static int array_length(struct bm_h5 *f, hid_t id, const char *name, size_t size, size_t *n, struct bm_error *err)
 {
     hid_t space = H5Dget_space(id);
     hsize_t dim = 0;
-    int good = stored_inside(id) && H5Sget_simple_extent_ndims(space) == 1;
+    int good = H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_dims(space, &dim, NULL) == 1;
 
-    if (good)
-        good = H5Sget_simple_extent_dims(space, &dim, NULL) == 1 &&
-               (dim == 0 || (H5Dget_storage_size(id) / size >= dim && may_hold(f, dim, size)));
     (void)H5Sclose(space);
     *n = (size_t)dim;
-    return good ? 0 : bm_fail(err, BM_EDATA, "%s: %s is not stored as a series file stores it", f->name, name);
+    if (good && item_has(id, size) && may_hold(f, dim, size) && stored_inside(id, dim, size))
+        return 0;
+    return bm_fail(err, BM_EDATA, "%s: %s is not stored as a series file stores it", f->name, name);
 }
 
 int bm_h5_array_length(struct bm_h5 *f, const char *name, size_t size, size_t *n, struct bm_error *err)

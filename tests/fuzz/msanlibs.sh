@@ -1,6 +1,6 @@
 #!/bin/sh
-# msanlibs.sh DIR - builds zlib and jansson for the memory sanitizer, from Debian's source packages, into DIR. Asks apt
-# with a state of its own below DIR: the system's lists stay as they are, and no privileges are needed.
+# msanlibs.sh DIR - builds zlib, jansson and HDF5 for the memory sanitizer, from Debian's source packages, into DIR.
+# Asks apt with a state of its own below DIR: the system's lists stay as they are, and no privileges are needed.
 set -eu
 
 dir=$1
@@ -14,8 +14,8 @@ options="-qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=$apt/par
 # shellcheck disable=SC2086  # a list of options
 {
   apt-get $options update
-  cd "$dir/src" && rm -rf ./zlib* ./jansson*
-  apt-get $options source zlib jansson >/dev/null
+  cd "$dir/src" && rm -rf ./zlib* ./jansson* ./hdf5*
+  apt-get $options source zlib jansson "hdf5=$(dpkg-query -W -f '${source:Version}' libhdf5-dev)" >/dev/null
 }
 cd "$dir/src"
 export CC=clang CFLAGS='-O2 -g -fno-omit-frame-pointer -fsanitize=memory -fPIC'
@@ -30,3 +30,7 @@ for file in jansson-*/src/*.c; do
     -o "$dir/jansson/$(basename "$file" .c).o"
 done
 ar rcs "$dir/lib/libjansson.a" "$dir"/jansson/*.o
+# The C library alone, of the installed version, whose headers the programs are built with.
+(cd hdf5-* && CFLAGS="$CFLAGS -w" ./configure -q --disable-shared --disable-hl --disable-tests --disable-tools \
+  --enable-threadsafe --with-default-api-version=v18 && make -s -C src -j "$(nproc)" libhdf5.la &&
+  cp src/.libs/libhdf5.a "$dir/lib") >"$dir/hdf5.log" 2>&1

@@ -136,6 +136,7 @@ WRAP(hid_t, H5Tarray_create2, (hid_t base, unsigned n, const hsize_t dims[]), (b
 WRAP(hid_t, H5Tcopy, (hid_t id), (id), -1)
 WRAP(hid_t, H5Tcreate, (H5T_class_t class, size_t n), (class, n), -1)
 WRAP(htri_t, H5Tequal, (hid_t a, hid_t b), (a, b), -1)
+WRAP(size_t, H5Tget_size, (hid_t id), (id), 0)
 WRAP(herr_t, H5Tinsert, (hid_t id, const char *name, size_t at, hid_t field), (id, name, at, field), -1)
 WRAP(herr_t, H5Tset_cset, (hid_t id, H5T_cset_t set), (id, set), -1)
 WRAP(herr_t, H5Tset_ebias, (hid_t id, size_t bias), (id, bias), -1)
