@@ -15,7 +15,7 @@ from conftest import ROOT
 
 from dataset.files import Disk, Either, Tree
 from dataset.patterns import Pattern
-from fetch import transfer
+from fetch import together, transfer
 from fetch.bucket import Bucket, Object, Trouble
 from fetch.checks import Damaged, Digest, Gzip
 from operate import tidy
@@ -188,6 +188,15 @@ def test_an_object_without_a_length():
         bucket.made = SimpleNamespace(head_object=lambda answer=answer, **asked: answer)
         with pytest.raises(Trouble, match="length and ETag"):
             bucket.head("a")
+
+
+def test_what_a_bucket_says_does_not_reach_the_terminal_as_it_is(capsys):
+    """A name that would clear the screen, and one that would write a line of ours."""
+    bucket = Bucket({"url": "s3://bucket", "parallel": 1})
+    assert bucket.url("a\x1b[2J\nfetch: all is well\x9b") == "s3://bucket/a\\x1b[2J\\nfetch: all is well\\x9b"
+    assert bucket.url("gr\xfc\xdfe") == "s3://bucket/gr\xfc\xdfe"
+    together.say("two\nlines\x1b[2J\r")
+    assert capsys.readouterr().err == "fetch: two\nlines\\x1b[2J\\r\n"
 
 
 def test_partial_files_of_others_stay(tmp_path):

@@ -9,6 +9,8 @@ import re
 import threading
 from typing import NamedTuple
 
+from operate.words import shown
+
 try:
     import boto3
     import botocore.config
@@ -68,7 +70,7 @@ class Bucket:
         self.lock, self.made = threading.Lock(), None
 
     def url(self, key):
-        return f"s3://{self.name}/{key}"
+        return shown(f"s3://{self.name}/{key}")
 
     @property
     def client(self):

@@ -5,13 +5,14 @@ import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 from fetch.bucket import Trouble
-from operate.words import duration, size
+from operate.words import duration, shown, size
 
 HOPELESS = 20  # failures in a row
 
 
 def say(text):
-    print(f"fetch: {text}", file=sys.stderr, flush=True)
+    lines = "\n".join(shown(line) for line in str(text).split("\n"))
+    print(f"fetch: {lines}", file=sys.stderr, flush=True)
 
 
 class Progress:

@@ -24,6 +24,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from operate.words import shown
+
 NOTES = ("log", "benchmark")  # text that nothing is made from
 # Parts of artifacts.
 OURS = re.compile(r"\.(fmri|meta|maps|carpet)\.npy$|\.(shuffle|split)(\.[^/]+)?(-\d+-of-\d+)?\.npy$")
@@ -59,11 +61,6 @@ def files(cache):
             folders[:] = [name for name in folders if name not in NOTES]
         found += [here / name for name in names]
     return sorted(found), wrong
-
-
-def shown(name):
-    """A name as it may be printed: in one line, and without commands to a terminal."""
-    return str(name) if str(name).isprintable() else ascii(str(name))[1:-1]
 
 
 def members(info):

@@ -9,6 +9,11 @@ def size(n):
     return f"{n} bytes"
 
 
+def shown(text):
+    """A text as it may be printed: in one line, and without commands to a terminal."""
+    return str(text) if str(text).isprintable() else ascii(str(text))[1:-1]
+
+
 def number(n):
     return f"{n:,}"
 
