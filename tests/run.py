@@ -161,6 +161,7 @@ def main():
         "tests/test_catalog.py",
         "tests/test_dist.py",
         "tests/test_own_dataset.py",
+        "tests/test_prefix.py",
         "tests/test_sharedfs_workflow.py",
         "tests/test_troubleshooting.py",
     ]
