@@ -132,6 +132,25 @@ def test_the_whole_workflow_in_one_job(cluster, demo, local, tmp_path):
     assert results(flow) == results(local)
 
 
+def test_snakemake_itself_in_a_job(cluster, demo, local, tmp_path):
+    """Where a login node ends what takes long. Told to end before its time is over, it cancels its jobs; the same call
+    goes on."""
+    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=misbehaving(tmp_path, {2: 'hang "$@"'}))
+    script = shlex.join(["exec", *flow.command(GENERAL)])
+    env = f"--export=ALL,PYTHONPATH={flow.env['PYTHONPATH']}"
+    how = ["--parsable", "--mem=1G", "--time=30", "-D", tmp_path, "-o", tmp_path / "said", env, "--wrap", script]
+    flow.path("hang").touch()
+    caller = cluster.call("sbatch", *how).strip()
+    flow.wait(lambda: flow.running(2, "hanging"), "session 2 is not at work")
+    cluster.call("scancel", "--signal=INT", "--batch", caller)  # as sbatch's --signal=B:INT@120 does
+    flow.wait(lambda: not cluster.queue(), "jobs are left")
+    assert flow.temporaries() == [] and flow.programs_at_work() == []
+    flow.path("hang").unlink()
+    cluster.call("sbatch", "--wait", *how)
+    assert results(flow) == results(local)
+    assert {job["State"] for job in cluster.jobs(name=flow.name())} == {"COMPLETED"}
+
+
 def test_this_machine_is_left_as_it_was():
     """Stopped clusters leave no process, no folder."""
     made = slurmcluster.Cluster().start()

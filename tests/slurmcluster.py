@@ -17,7 +17,8 @@ import time
 
 from localcluster import PATH, LocalCluster, Unavailable, command, free_ports, lacking
 
-NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue", "sinfo", "scontrol")
+CLIENTS = ("sbatch", "scancel", "squeue", "sinfo", "scontrol")
+NEEDED = ("munged", "slurmctld", "slurmd", "srun", *CLIENTS)
 ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db", "mariadb", "sacct", "sacctmgr")
 
 CONTROLLER = """\
@@ -122,10 +123,11 @@ class Cluster(LocalCluster):
             path.chmod(mode)
         for name in ("state", "spool-n1", "spool-n2", "bin", "run"):
             (self.folder / name).mkdir()
-        # Jobs of Snakemake's plugin call srun without SLURM_CONF, as on a cluster that has its file in /etc.
-        srun = self.folder / "bin/srun"
-        srun.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {self.find("srun")} "$@"\n')
-        srun.chmod(0o755)
+        # Snakemake's plugin takes SLURM_CONF away from what jobs call, as on a cluster that has its file in /etc.
+        for name in ("srun", *CLIENTS):
+            path = self.folder / "bin" / name
+            path.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {self.find(name)} "$@"\n')
+            path.chmod(0o755)
 
     def munge(self):
         key = self.folder / "munge.key"
