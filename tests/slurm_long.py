@@ -133,8 +133,8 @@ def test_the_whole_workflow_in_one_job(cluster, demo, local, tmp_path):
 
 
 def test_snakemake_itself_in_a_job(cluster, demo, local, tmp_path):
-    """Where a login node ends what takes long. Told to end before its time is over, it cancels its jobs; the same call
-    goes on."""
+    """Where a login node ends what takes long. Told to end before its time is over, it cancels its jobs; the same
+    call goes on."""
     flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=misbehaving(tmp_path, {2: 'hang "$@"'}))
     script = shlex.join(["exec", *flow.command(GENERAL)])
     env = f"--export=ALL,PYTHONPATH={flow.env['PYTHONPATH']}"

@@ -1,4 +1,4 @@
-"""Building without root: libraries in a folder of one's own, or of modules; what make says where something is missing."""
+"""Building without root: libraries in a folder of one's own, or of modules; what make says of what is missing."""
 
 import re
 import shutil
