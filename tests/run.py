@@ -177,7 +177,7 @@ def main():
         if built and wanted("workflow"):
             pytest(count, "workflow", workflow, args.jobs)
         if built and wanted("slurm"):
-            pytest(count, "jobs of a cluster", slurm)
+            pytest(count, "jobs of a cluster", slurm, BOLDMILL_TEST_PATIENCE="3")
         if built and wanted("faults"):
             faults(count)
         if wanted("lint"):

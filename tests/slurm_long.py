@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 import slurmcluster
-from clusterflow import GENERAL, demo, local, misbehaving, results
+from clusterflow import GENERAL, MINUTES, demo, local, misbehaving, results
 from conftest import ROOT
 from flow import Flow
 from slurmflow import SlurmFlow
@@ -17,8 +17,8 @@ PACKED = [("pack", f"session_{session:02d}.h5") for session in (1, 2, 3, 4)]
 
 def test_a_job_that_truly_needs_the_time(cluster, demo, local, tmp_path):
     flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=misbehaving(tmp_path, {2: "sleep 70"}))
-    flow(GENERAL, options=["--set-resources", "pack:runtime=attempt"])
-    assert flow.attempts()["02"] == [("TIMEOUT", 1.0, 1), ("COMPLETED", 2.0, 2)]
+    flow(GENERAL, options=MINUTES)
+    assert flow.attempts()["02"] == [("TIMEOUT", 1.0, 1), ("COMPLETED", 2.0, 16)]
     assert results(flow) == results(local)
 
 
@@ -41,7 +41,7 @@ def test_a_node_that_fails(cluster, demo, local, tmp_path):
 
 @pytest.mark.parametrize("more", [[], ["--set-resources", "pack:mem_mb=2000*attempt", "pack:runtime=33"]])
 def test_sbatch_through_the_generic_profile(cluster, demo, local, tmp_path, more):
-    programs = misbehaving(tmp_path, {2: "once sleep 150"})
+    programs = misbehaving(tmp_path, {2: "once sleep 500"})
     flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, profile="generic", bin=programs)
     before = len(cluster.jobs(name="pack,arrays"))
     child = flow.start(GENERAL, options=more)
