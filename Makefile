@@ -26,10 +26,14 @@ include make/deps.mk
 PROGRAMS := nifti2h5 detrend denoise zscore hrfshift applymask concat shuffleidx synthnsd boldinfo boldqc
 LIB_SRC  := $(sort $(wildcard lib/core/*.c lib/ops/*.c lib/io/*.c lib/load/*.c))
 # Variants keep their objects apart: release in build/release and bin/, the others wholly in build/VARIANT.
-OUT      := $(BUILD)/$(VARIANT)$(if $(filter-out gcc cc,$(CC)),-$(notdir $(CC)))$(if $(filter no,$(ISAL)),-zlib)
+OUT      := $(BUILD)/$(VARIANT)$(if $(findstring clang,$(CC)),-$(notdir $(CC)))$(if $(filter no,$(ISAL)),-zlib)
 BIN      := $(if $(filter release,$(notdir $(OUT))),bin,$(OUT)/bin)
 
 PKGS     := hdf5 zlib jansson
+# What pkg-config does not know is taken where the compiler finds it: CPATH and LIBRARY_PATH, which modules of clusters
+# set, or CPPFLAGS and LDFLAGS.
+KNOWN     = $(foreach pkg,$(PKGS),$(shell pkg-config --exists $(pkg) 2>/dev/null && echo $(pkg)))
+PLAIN     = $(patsubst %,-l%,$(patsubst zlib,z,$(filter-out $(KNOWN),$(PKGS))))
 HAVE_ISAL = $(if $(filter no,$(ISAL)),,$(shell pkg-config --exists libisal 2>/dev/null && echo yes))
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wcast-align \
             -Wcast-qual -Wstrict-prototypes -Wold-style-definition -Wmissing-prototypes -Wredundant-decls \
@@ -56,9 +60,13 @@ ifeq ($(FLAGS_$(VARIANT)),)
 $(error VARIANT=$(VARIANT) is not one of release debug asan tsan fuzz msan coverage)
 endif
 ALL_CFLAGS = $(COMMON) $(WARN) $(FLAGS_$(VARIANT)) $(if $(HAVE_ISAL),-DBM_HAVE_ISAL) \
-             $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
-ALL_LIBS   = $(shell pkg-config --libs $(PKGS) $(if $(HAVE_ISAL),libisal) 2>/dev/null) -lm
-ALL_LDFLAGS = -pthread $(FLAGS_$(VARIANT)) $(LDHARDEN) $(LDFLAGS)
+             $(shell pkg-config --cflags $(KNOWN) $(if $(HAVE_ISAL),libisal) 2>/dev/null) $(CPPFLAGS) $(CFLAGS)
+ALL_LIBS   = $(FOUND_LIBS) $(PLAIN) -lm
+FOUND_LIBS = $(shell pkg-config --libs $(KNOWN) $(if $(HAVE_ISAL),libisal) 2>/dev/null)
+# Libraries that are not the system's are found again without LD_LIBRARY_PATH.
+RPATHS     = $(patsubst -L%,-Wl$(COMMA)-rpath$(COMMA)%,$(filter-out -L/usr/%,$(filter -L%,$(FOUND_LIBS))))
+COMMA     := ,
+ALL_LDFLAGS = -pthread $(FLAGS_$(VARIANT)) $(LDHARDEN) $(RPATHS) $(LDFLAGS)
 
 LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o)
 STATIC   := $(OUT)/libboldmill.a
@@ -108,8 +116,8 @@ $(OUT)/boldmill.pc: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include/boldmill' '' \
 	  'Name: boldmill' 'Description: fMRI runs to arrays that models train on' 'Version: $(VERSION)' \
-	  'Requires.private: $(PKGS) $(if $(HAVE_ISAL),libisal)' 'Libs: -L$${libdir} -lboldmill' \
-	  'Libs.private: -lm -pthread' 'Cflags: -I$${includedir}' > $@
+	  'Requires.private: $(KNOWN) $(if $(HAVE_ISAL),libisal)' 'Libs: -L$${libdir} -lboldmill' \
+	  'Libs.private: $(PLAIN) -lm -pthread' 'Cflags: -I$${includedir}' > $@
 
 -include $(LIB_OBJ:.o=.d) $(PROGRAMS:%=$(OUT)/bin-src/%.d) $(CLI_OBJ:.o=.d) $(wildcard $(OUT)/tests/unit/*.d)
 

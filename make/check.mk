@@ -28,13 +28,16 @@ check: deps-check deps-sharedfs ## Run all tests: style, gcc, clang, zlib-only a
 check-quick: $(VENV)/ready ## Run the tests of the release build alone
 	@$(VPY) tests/run.py --jobs $(JOBS) --quick $(CHECK)
 
+# Many jobs at a time: on a busy machine each takes minutes.
+PATIENT := BOLDMILL_TEST_PATIENCE=3
+
 .PHONY: slurm-check
 slurm-check: all $(VENV)/ready deps-slurm ## Run all tests on a real Slurm, which is started for it
-	$(VPY) -m pytest -q -p no:cacheprovider tests/test_slurm.py tests/test_slurm_generic.py tests/slurm_long.py
+	$(PATIENT) $(VPY) -m pytest -q -p no:cacheprovider tests/test_slurm.py tests/test_slurm_generic.py tests/slurm_long.py
 
 .PHONY: sge-check
 sge-check: all $(VENV)/ready deps-sge ## Run the tests on a real Grid Engine, which is started for it
-	$(VPY) -m pytest -q -p no:cacheprovider tests/test_slurm_generic.py tests/sge_long.py
+	$(PATIENT) $(VPY) -m pytest -q -p no:cacheprovider tests/test_slurm_generic.py tests/sge_long.py
 
 C_FILES := $(wildcard bin-src/*.[ch] lib/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/faults/*.[ch] tests/coverage/*.[ch] tests/sharedfs/*.[ch] tests/analysis/*.h bench/*.[ch])
 format: $(VENV)/ready ## Format all sources

@@ -10,8 +10,8 @@ VPY        := $(VENV)/bin/python
 deps: deps-build $(VENV)/ready ## Install or list what is missing (Debian packages, .venv)
 
 deps-build:
-	@make/need.sh $(firstword $(CC)):$(notdir $(firstword $(CC))) pkg-config:pkg-config hdf5.pc:libhdf5-dev zlib.pc:zlib1g-dev jansson.pc:libjansson-dev \
-	  $(if $(filter no,$(ISAL)),,optional:libisal.pc:libisal-dev)
+	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' LDFLAGS='$(LDFLAGS)' make/need.sh $(firstword $(CC)):$(notdir $(firstword $(CC))) \
+	  pkg-config:pkg-config hdf5.pc:libhdf5-dev zlib.pc:zlib1g-dev jansson.pc:libjansson-dev $(if $(filter no,$(ISAL)),,optional:libisal.pc:libisal-dev)
 
 # A real Slurm for tests (tests/slurmcluster.py). Where it cannot be had they are skipped; of the database, accounting alone.
 .PHONY: deps-slurm
@@ -32,9 +32,10 @@ build/gridengine/ready:
 	@touch $@
 
 deps-python:
-	@make/need.sh python3:python3 venv:python3-venv
+	@PYTHON='$(PYTHON)' make/need.sh $(PYTHON):python3 venv:python3-venv
 
 $(VENV)/ready: requirements.txt | deps-python
+	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("make: $(PYTHON) is Python %d.%d, and 3.11 or newer is needed; give another: make PYTHON=python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(VPY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@

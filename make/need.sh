@@ -3,11 +3,25 @@
 # WHAT is a command, NAME.pc (a pkg-config module), venv, or sanitizers (clang's). "optional:WHAT:PACKAGE" only warns.
 set -u
 
+# A library that pkg-config does not know, but the compiler finds.
+compiles() {
+  case $1 in
+    hdf5) header=hdf5.h library=hdf5 ;;
+    zlib) header=zlib.h library=z ;;
+    jansson) header=jansson.h library=jansson ;;
+    *) return 1 ;;
+  esac
+  mkdir -p build
+  # shellcheck disable=SC2086  # lists of options
+  printf '#include <%s>\nint main(void) { return 0; }\n' $header |
+    ${CC:-gcc} ${CPPFLAGS-} -xc - ${LDFLAGS-} -l$library -o build/.compiles 2>/dev/null && rm build/.compiles
+}
+
 have() {
   case $1 in
-    *.pc) pkg-config --exists "${1%.pc}" 2>/dev/null ;;
+    *.pc) pkg-config --exists "${1%.pc}" 2>/dev/null || compiles "${1%.pc}" ;;
     sanitizers) [ -e "$(clang --print-resource-dir 2>/dev/null)/lib/linux/libclang_rt.fuzzer-$(uname -m).a" ] ;;
-    venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+    venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
   esac
 }
@@ -44,6 +58,7 @@ fi
 if [ -n "$missing" ]; then
   echo "These packages are missing; install them and run make again:" >&2
   echo "  apt-get install$missing$optional" >&2
+  echo "Without root, or on another system: docs/install.md, \"Without root\"." >&2
   exit 1
 fi
 exit 0

@@ -15,6 +15,8 @@ from localcluster import LocalCluster
 # As the demo's subject, with one session more.
 DEMO = ("--subjects", "1", "--sessions", "1-4", "--dims", "24,28,22", "--seed", "1")
 GENERAL = "cache/subj01/general.fmri.npy"
+# Of session 2 alone the first attempt has a minute, the least that Slurm knows.
+MINUTES = ["--set-resources", "pack:runtime=attempt ** 4 if wildcards.session == '02' else 20 * attempt"]
 IMPATIENT = str(ROOT / "tests/impatient")
 
 

@@ -1,5 +1,6 @@
 """What clusters on this machine share that are started for tests: daemons in a folder of their own, calls, an end."""
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -72,7 +73,7 @@ class LocalCluster:
             child = subprocess.Popen([*ORPHAN, self.find(name), *options], env=self.env, cwd=self.folder, **how)
         self.children.append((name, child))
 
-    def until(self, ready, otherwise, seconds=30):
+    def until(self, ready, otherwise, seconds=120):
         end = time.monotonic() + seconds
         while not ready():
             dead = [name for name, child in self.children if child.poll() is not None]
@@ -125,8 +126,12 @@ class LocalCluster:
         self.cancel()
         for name, _ in reversed(list(self.children)):
             self.end(name)
-        for process in self.strays():
-            os.kill(process, signal.SIGKILL)
+        end = time.monotonic() + 30
+        while (strays := self.strays()) and time.monotonic() < end:
+            for process in strays:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            time.sleep(0.1)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def strays(self):

@@ -161,6 +161,7 @@ def main():
         "tests/test_catalog.py",
         "tests/test_dist.py",
         "tests/test_own_dataset.py",
+        "tests/test_prefix.py",
         "tests/test_sharedfs_workflow.py",
         "tests/test_troubleshooting.py",
     ]
@@ -176,7 +177,7 @@ def main():
         if built and wanted("workflow"):
             pytest(count, "workflow", workflow, args.jobs)
         if built and wanted("slurm"):
-            pytest(count, "jobs of a cluster", slurm)
+            pytest(count, "jobs of a cluster", slurm, BOLDMILL_TEST_PATIENCE="3")
         if built and wanted("faults"):
             faults(count)
         if wanted("lint"):

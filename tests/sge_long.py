@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 import sgecluster
-from clusterflow import GENERAL, ClusterFlow, demo, local, misbehaving, results
+from clusterflow import GENERAL, MINUTES, ClusterFlow, demo, local, misbehaving, results
 from conftest import ROOT
 
 pytest.importorskip("snakemake_executor_plugin_cluster_generic", reason="Snakemake's plugin is not installed")
@@ -20,11 +20,11 @@ STATUS = ROOT / "profiles/generic/status"
 @pytest.fixture(scope="module")
 def cluster():
     try:
-        made = sgecluster.Cluster().start()
+        made = sgecluster.Cluster()
     except sgecluster.Unavailable as why:
         pytest.skip(str(why))
-    yield made
-    made.stop()
+    with made:
+        yield made
 
 
 @dataclass
@@ -107,22 +107,26 @@ def test_cancelled_and_interrupted_workflows_leave_nothing_and_go_on(cluster, de
 def test_killed_jobs_are_tried_again_with_more(cluster, demo, local, tmp_path):
     """Session 1 needs more memory than it asked for, session 2 more time, session 3 is deleted by its owner,
     session 4 is sent back to the queue by Grid Engine itself."""
-    eater = f"{sys.executable} -c 'import time; eaten = bytearray(b\"x\") * 1_300_000_000; time.sleep(8)'"
+    eater = f"{sys.executable} -c 'import time; eaten = bytearray(b\"x\") * 1_300_000_000; time.sleep(60)'"
     programs = misbehaving(
-        tmp_path, {1: f"{eater} & {eater} & wait", 2: "once sleep 150", 3: "once sleep 150", 4: "once sleep 150"}
+        tmp_path, {1: f"{eater} & {eater} & wait", 2: "once sleep 500", 3: "once sleep 500", 4: "once sleep 500"}
     )
     flow = SgeFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=programs)
-    child = flow.start(GENERAL, options=["--set-resources", "pack:runtime=attempt"])
+    child = flow.start(GENERAL, options=MINUTES)
     cluster.call("qdel", flow.wait(lambda: flow.running(3, "once_session"), "session 3 is not at work"))
     cluster.call("qmod", "-rj", flow.wait(lambda: flow.running(4, "once_session"), "session 4 is not at work"))
     done = flow.ended(child)
     assert done.status == 0, done.text
     assert results(flow) == results(local) and flow.temporaries() == []
     assert flow.attempts() == {
-        **{f"session_{k:02d}.h5": [(False, 2048, 60), (True, 4096, 120)] for k in (1, 2, 3)},
-        "session_04.h5": [(True, 2048, 60)],
+        **{f"session_{k:02d}.h5": [(False, 2048, 1200), (True, 4096, 2400)] for k in (1, 3)},
+        "session_02.h5": [(False, 2048, 60), (True, 4096, 960)],
+        "session_04.h5": [(True, 2048, 1200)],
         "general.fmri.npy": [(True, 2560, 600)],
     }
+
+
+WAIT = "while [ ! -e go ]; do sleep 0.2; done"
 
 
 def asked(cluster, job, folder):
@@ -135,15 +139,16 @@ def handed_in(cluster, folder, *words, log="logs/jobs/$JOB_ID.log"):
     text = (ROOT / "profiles/generic/jobscript.sh").read_text()
     (folder / "job").write_text(text.format(properties="", exec_job=" ".join(words)))
     how = ["-terse", "-V", "-wd", folder, "-S", "/bin/sh", "-j", "y", "-o", log, "-notify", "-r", "y"]
-    return cluster.call("qsub", *how, "-pe", "smp", "1", "-l", "h_rt=60", folder / "job").strip()
+    return cluster.call("qsub", *how, "-pe", "smp", "1", "-l", "h_rt=600", folder / "job").strip()
 
 
 def test_what_became_of_jobs(cluster, tmp_path):
     """Also where accounting cannot be read, and where the qmaster is away for a time."""
-    good, bad = handed_in(cluster, tmp_path, "sleep 2"), handed_in(cluster, tmp_path, "sleep 2; exit 3")
-    killed = handed_in(cluster, tmp_path, "sleep 100")
+    good, bad = handed_in(cluster, tmp_path, WAIT), handed_in(cluster, tmp_path, WAIT, "; exit 3")
+    killed = handed_in(cluster, tmp_path, "sleep 500")
     stuck = handed_in(cluster, tmp_path, "true", log="/nowhere/at all")
     assert [asked(cluster, job, tmp_path) for job in (good, bad, killed)] == ["running"] * 3
+    (tmp_path / "go").touch()
     cluster.until(lambda: "Eqw" in str(cluster.queue()), "no job in error")
     assert asked(cluster, stuck, tmp_path) == "failed" and stuck not in [job[0] for job in cluster.queue()]
     cluster.until(lambda: [job[0] for job in cluster.queue()] == [killed], "jobs do not end")
@@ -162,12 +167,14 @@ def test_what_became_of_jobs(cluster, tmp_path):
 
 
 def test_a_qmaster_that_is_away(cluster, tmp_path):
-    job = handed_in(cluster, tmp_path, "sleep 5")
+    job = handed_in(cluster, tmp_path, WAIT)
+    cluster.until(lambda: "r" in [state for _, _, state in cluster.queue()], "the job does not run")
     cluster.end("sge_qmaster")
     assert cluster.says("qstat") is None and asked(cluster, job, tmp_path) == "running"
-    cluster.until((tmp_path / f"logs/jobs/{job}.exit").exists, "the job does not go on", 60)
+    (tmp_path / "go").touch()
+    cluster.until((tmp_path / f"logs/jobs/{job}.exit").exists, "the job does not go on")
     assert asked(cluster, job, tmp_path) == "success"
     (tmp_path / f"logs/jobs/{job}.exit").unlink()
     assert asked(cluster, job, tmp_path) == "running"
     cluster.master()
-    cluster.until(lambda: asked(cluster, job, tmp_path) == "success", "the job does not end", 60)
+    cluster.until(lambda: asked(cluster, job, tmp_path) == "success", "the job does not end")

@@ -74,7 +74,13 @@ class Cluster(LocalCluster):
         super().__init__()
         master, execd = free_ports(2)
         host = socket.gethostname().split(".")[0]
-        self.words = {"folder": self.folder, "libraries": LIBRARIES, "host": host, "slots": slots, "memory": memory}
+        self.words = {
+            "folder": self.folder,
+            "libraries": self.folder / "lib",
+            "host": host,
+            "slots": slots,
+            "memory": memory,
+        }
         self.words["spooling"] = f"{self.folder}/default/common;{self.folder}/spool/qmaster"
         found = sorted({str(path.parent) for path in TREE.parent.rglob("*.so*")})
         self.env |= {
@@ -118,6 +124,8 @@ class Cluster(LocalCluster):
                 (place / path.name).chmod(0o755)
             else:
                 (place / path.name).symlink_to(path)
+        # Grid Engine cuts names of libraries that are longer than 64 bytes or so.
+        (self.folder / "lib").symlink_to(LIBRARIES)
         (self.folder / "util").symlink_to(TREE / "share/gridengine/util")
 
     def configure(self):
@@ -136,7 +144,7 @@ class Cluster(LocalCluster):
         shutil.copytree(resources / "centry", conf / "centry")
         vmem = (conf / "centry/h_vmem").read_text()
         (conf / "centry/h_vmem").write_text(changed(vmem, {"consumable": "YES", "default": "1G"}))
-        self.call("spoolinit", "classic", f"{LIBRARIES}/libspoolc", self.words["spooling"], "init")
+        self.call("spoolinit", "classic", f"{self.words['libraries']}/libspoolc", self.words["spooling"], "init")
         for kind, path in (
             ("configuration", conf / "global"),
             ("complexes", conf / "centry"),

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 import slurmcluster
-from clusterflow import GENERAL, demo, local, misbehaving, results
+from clusterflow import GENERAL, MINUTES, demo, local, misbehaving, results
 from conftest import ROOT
 from flow import Flow
 from slurmflow import SlurmFlow
@@ -17,8 +17,8 @@ PACKED = [("pack", f"session_{session:02d}.h5") for session in (1, 2, 3, 4)]
 
 def test_a_job_that_truly_needs_the_time(cluster, demo, local, tmp_path):
     flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=misbehaving(tmp_path, {2: "sleep 70"}))
-    flow(GENERAL, options=["--set-resources", "pack:runtime=attempt"])
-    assert flow.attempts()["02"] == [("TIMEOUT", 1.0, 1), ("COMPLETED", 2.0, 2)]
+    flow(GENERAL, options=MINUTES)
+    assert flow.attempts()["02"] == [("TIMEOUT", 1.0, 1), ("COMPLETED", 2.0, 16)]
     assert results(flow) == results(local)
 
 
@@ -41,7 +41,7 @@ def test_a_node_that_fails(cluster, demo, local, tmp_path):
 
 @pytest.mark.parametrize("more", [[], ["--set-resources", "pack:mem_mb=2000*attempt", "pack:runtime=33"]])
 def test_sbatch_through_the_generic_profile(cluster, demo, local, tmp_path, more):
-    programs = misbehaving(tmp_path, {2: "once sleep 150"})
+    programs = misbehaving(tmp_path, {2: "once sleep 500"})
     flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, profile="generic", bin=programs)
     before = len(cluster.jobs(name="pack,arrays"))
     child = flow.start(GENERAL, options=more)
@@ -130,6 +130,25 @@ def test_the_whole_workflow_in_one_job(cluster, demo, local, tmp_path):
     script.write_text("#!/bin/sh\nexec " + shlex.join(words) + "\n")
     cluster.call("sbatch", "--wait", "--cpus-per-task=8", "--mem=8G", "--time=30", "-D", tmp_path, script)
     assert results(flow) == results(local)
+
+
+def test_snakemake_itself_in_a_job(cluster, demo, local, tmp_path):
+    """Where a login node ends what takes long. Told to end before its time is over, it cancels its jobs; the same
+    call goes on."""
+    flow = SlurmFlow(tmp_path, {"root": str(demo)}, cluster=cluster, bin=misbehaving(tmp_path, {2: 'hang "$@"'}))
+    script = shlex.join(["exec", *flow.command(GENERAL)])
+    env = f"--export=ALL,PYTHONPATH={flow.env['PYTHONPATH']}"
+    how = ["--parsable", "--mem=1G", "--time=30", "-D", tmp_path, "-o", tmp_path / "said", env, "--wrap", script]
+    flow.path("hang").touch()
+    caller = cluster.call("sbatch", *how).strip()
+    flow.wait(lambda: flow.running(2, "hanging"), "session 2 is not at work")
+    cluster.call("scancel", "--signal=INT", "--batch", caller)  # as sbatch's --signal=B:INT@120 does
+    flow.wait(lambda: not cluster.queue(), "jobs are left")
+    assert flow.temporaries() == [] and flow.programs_at_work() == []
+    flow.path("hang").unlink()
+    cluster.call("sbatch", "--wait", *how)
+    assert results(flow) == results(local)
+    assert {job["State"] for job in cluster.jobs(name=flow.name())} == {"COMPLETED"}
 
 
 def test_this_machine_is_left_as_it_was():

@@ -1,4 +1,4 @@
-"""A real Slurm on this machine, for tests: munge, slurmctld, two slurmd and, where it can be had, accounting.
+"""A real Slurm on this machine, for tests: munge, slurmctld, two slurmd and accounting.
 
     .venv/bin/python tests/slurmcluster.py sinfo            runs a command in the cluster, and stops the cluster
     .venv/bin/python tests/slurmcluster.py                  the same with a shell
@@ -17,7 +17,8 @@ import time
 
 from localcluster import PATH, LocalCluster, Unavailable, command, free_ports, lacking
 
-NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue", "sinfo", "scontrol")
+CLIENTS = ("sbatch", "scancel", "squeue", "sinfo", "scontrol")
+NEEDED = ("munged", "slurmctld", "slurmd", "srun", *CLIENTS)
 ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db", "mariadb", "sacct", "sacctmgr")
 
 CONTROLLER = """\
@@ -86,10 +87,10 @@ StorageLoc=mill
 
 class Cluster(LocalCluster):
     def __init__(self, accounting=True, cpus=8, memory=16000):
-        if missing := lacking(NEEDED):
+        if missing := lacking(NEEDED + (ACCOUNTING if accounting else ())):
             raise Unavailable(f"no Slurm here: {', '.join(missing)} not found; make deps-slurm installs it")
         super().__init__()
-        self.accounting = accounting and not lacking(ACCOUNTING)
+        self.accounting = accounting
         names = ("ctld", "n1", "n2", "dbd", "sql")
         self.words = dict(zip(names, free_ports(len(names)), strict=True)) | {
             "host": socket.gethostname().split(".")[0],
@@ -112,7 +113,7 @@ class Cluster(LocalCluster):
         self.daemon("slurmctld", "-D")
         self.daemon("slurmd", "-D", "-N", "n1")
         self.daemon("slurmd", "-D", "-N", "n2")
-        self.until(self.idle, "nodes do not come up", 60)
+        self.until(self.idle, "nodes do not come up")
 
     def configure(self):
         more = ACCOUNTED.format(**self.words) if self.accounting else ""
@@ -122,10 +123,11 @@ class Cluster(LocalCluster):
             path.chmod(mode)
         for name in ("state", "spool-n1", "spool-n2", "bin", "run"):
             (self.folder / name).mkdir()
-        # Jobs of Snakemake's plugin call srun without SLURM_CONF, as on a cluster that has its file in /etc.
-        srun = self.folder / "bin/srun"
-        srun.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {self.find("srun")} "$@"\n')
-        srun.chmod(0o755)
+        # Snakemake's plugin takes SLURM_CONF away from what jobs call, as on a cluster that has its file in /etc.
+        for name in ("srun", *CLIENTS):
+            path = self.folder / "bin" / name
+            path.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {self.find(name)} "$@"\n')
+            path.chmod(0o755)
 
     def munge(self):
         key = self.folder / "munge.key"
@@ -146,14 +148,14 @@ class Cluster(LocalCluster):
         where += [f"--pid-file={self.folder}/run/sql.pid", f"--user={self.user}", "--skip-name-resolve"]
         self.daemon("mariadbd", "--no-defaults", *where, *small, "--innodb-lock-wait-timeout=900")
         ask = ["--no-defaults", f"--socket={sock}", "-u", "root", "-e"]
-        self.until(lambda: self.says("mariadb", *ask, "select 1") is not None, "MariaDB does not start", 60)
+        self.until(lambda: self.says("mariadb", *ask, "select 1") is not None, "MariaDB does not start")
         self.call(
             "mariadb",
             *ask,
             "create user mill@'127.0.0.1' identified by 'mill'; grant all on mill.* to mill@'127.0.0.1'",
         )
         self.daemon("slurmdbd", "-D")
-        self.until(lambda: self.says("sacctmgr", "-n", "list", "cluster") is not None, "slurmdbd does not start", 60)
+        self.until(lambda: self.says("sacctmgr", "-n", "list", "cluster") is not None, "slurmdbd does not start")
         self.call("sacctmgr", "-i", "add", "cluster", "mill")
 
     def idle(self):
@@ -166,10 +168,15 @@ class Cluster(LocalCluster):
         return self.call("squeue", "-h", "-r", "-o", columns).splitlines()
 
     def jobs(self, columns="JobID,State,ReqMem,TimelimitRaw,Comment", **options):
-        """What accounting knows of all jobs: a list of dicts."""
+        """What accounting knows of all jobs, once it knows of their ends: a list of dicts."""
+        self.until(self.accounted, "accounting lags behind")
         given = [f"--{name}={value}" for name, value in options.items()]
         lines = self.call("sacct", "-a", "-X", "-D", "-n", "-P", f"--format={columns}", *given).splitlines()
         return [dict(zip(columns.split(","), line.split("|"), strict=True)) for line in lines]
+
+    def accounted(self):
+        running = self.call("sacct", "-a", "-X", "-n", "-P", "-o", "JobIDRaw", "-s", "RUNNING,PENDING").split()
+        return set(running) <= set(self.call("squeue", "-h", "-r", "-o", "%A").split())
 
     # Stopping
 
@@ -183,7 +190,7 @@ class Cluster(LocalCluster):
 
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("--no-accounting", action="store_true", help="without slurmdbd, even where it is there")
+    args.add_argument("--no-accounting", action="store_true", help="without slurmdbd and MariaDB")
     args.add_argument("command", nargs=argparse.REMAINDER)
     args = args.parse_args()
     return command(lambda: Cluster(accounting=not args.no_accounting), args.command)

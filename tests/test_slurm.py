@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import slurmcluster
-from clusterflow import GENERAL, demo, local, misbehaving, results
+from clusterflow import GENERAL, MINUTES, demo, local, misbehaving, results
 from slurmflow import SlurmFlow
 
 pytest.importorskip("snakemake_executor_plugin_slurm", reason="Snakemake's plugin for Slurm is not installed")
@@ -19,11 +19,11 @@ ARRAYS = ["--slurm-array-jobs", "pack"]
 @pytest.fixture(scope="module")
 def cluster():
     try:
-        made = slurmcluster.Cluster().start()
+        made = slurmcluster.Cluster()
     except slurmcluster.Unavailable as why:
         pytest.skip(str(why))
-    yield made
-    made.stop()
+    with made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +31,11 @@ def killed(cluster, demo, tmp_path_factory):
     """Session 1 needs more memory than it asked for, session 2 more time, session 3 is killed by its owner, session 4
     is sent back to the queue. This goes on while other tests run, as the least time that Slurm knows is a minute."""
     folder = tmp_path_factory.mktemp("killed")
-    eater = f"{sys.executable} -c 'import time; eaten = bytearray(b\"x\") * 1_100_000_000; time.sleep(8)'"
-    once = "once sleep 150"
+    eater = f"{sys.executable} -c 'import time; eaten = bytearray(b\"x\") * 1_100_000_000; time.sleep(60)'"
+    once = "once sleep 500"
     programs = misbehaving(folder, {1: eater, 2: once, 3: once, 4: once})
     flow = SlurmFlow(folder, {"root": str(demo)}, cluster=cluster, bin=programs)
-    child = flow.start(GENERAL, options=["--set-resources", "pack:runtime=attempt"])
+    child = flow.start(GENERAL, options=MINUTES)
     cluster.call(
         "scancel",
         "--signal=KILL",
@@ -96,9 +96,9 @@ def test_killed_jobs_are_tried_again_with_more(killed, local):
     assert done.status == 0, done.text
     assert results(flow) == results(local)
     assert flow.attempts() == {
-        "01": [("FAILED", 1.0, 1), ("COMPLETED", 2.0, 2)],
-        "02": [("TIMEOUT", 1.0, 1), ("COMPLETED", 2.0, 2)],
-        "03": [("CANCELLED", 1.0, 1), ("COMPLETED", 2.0, 2)],
-        "04": [("REQUEUED", 1.0, 1), ("COMPLETED", 1.0, 1)],
+        "01": [("FAILED", 1.0, 20), ("COMPLETED", 2.0, 40)],
+        "02": [("TIMEOUT", 1.0, 1), ("COMPLETED", 2.0, 16)],
+        "03": [("CANCELLED", 1.0, 20), ("COMPLETED", 2.0, 40)],
+        "04": [("REQUEUED", 1.0, 20), ("COMPLETED", 1.0, 20)],
         "general": [("COMPLETED", 1.2, 10)],
     }
