@@ -253,6 +253,12 @@ def test_series_objects(made):
         assert keys(json.loads(f["runs/0001/footer"][...].tobytes())) == table("key of a run footer")
 
 
+def test_seal_of_a_series_file(code, made, tmp_path):
+    assert code.is_sealed(made.folder / "packed.h5") and code.is_sealed(made.folder / "labelled.h5")
+    (tmp_path / "cut.h5").write_bytes((made.folder / "packed.h5").read_bytes()[:-1])
+    assert not code.is_sealed(tmp_path / "cut.h5")
+
+
 def test_tile_checksums(made):
     with h5py.File(made.folder / "packed.h5") as f:
         for run in f["runs"].values():

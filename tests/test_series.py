@@ -332,9 +332,12 @@ def test_a_series_file_cut_short_or_damaged_is_refused(run, tmp_path, store):
     path = through_h5(run, tmp_path, different_runs(), "--store", store)
     blob = path.read_bytes()
     bad = tmp_path / "bad.h5"
-    for end in (8, 512, len(blob) // 2, len(blob) - 1):
+    for end in (8, 512, len(blob) // 2, len(blob) - 33):
         bad.write_bytes(blob[:end])
         run.fails("concat", bad, tmp_path / "out.h5", says="bad.h5")
+    for end in (len(blob) - 32, len(blob) - 1):  # all is there, but for the seal
+        bad.write_bytes(blob[:end])
+        run.fails("boldinfo", "--verify", bad, says="bad.h5: has no checksum at its end")
     with h5py.File(path) as f:
         place = f["runs/0002/fmri"].id.get_chunk_info(0)
     for at in (place.byte_offset + 3, place.byte_offset + place.size // 2, place.byte_offset + place.size - 1):
@@ -343,6 +346,19 @@ def test_a_series_file_cut_short_or_damaged_is_refused(run, tmp_path, store):
         bad.write_bytes(changed)
         run.fails("concat", bad, tmp_path / "out.h5", says="bad.h5")
     assert not (tmp_path / "out.h5").exists()
+
+
+@pytest.mark.parametrize("name", ["detrend", "zscore", "denoise", "applymask", "concat"])
+def test_an_output_in_the_place_of_an_input_is_refused(run, tmp_path, name):
+    path = through_h5(run, tmp_path, different_runs())
+    blob, link = path.read_bytes(), tmp_path / "link.h5"
+    link.symlink_to(path.name)
+    mask = tmp_path / "mask.npy"
+    np.save(mask, np.ones(different_runs()[0].head["dims"], bool))
+    options = ["--roi", mask] if name == "applymask" else []
+    for output in (path, link):
+        run.fails(name, *options, path, output, says=f"{output.name}: is an input, too; choose another", status=2)
+    assert path.read_bytes() == blob and link.is_symlink()
 
 
 def test_flipped_bits_in_a_series_file_never_change_what_is_read(run, tmp_path):

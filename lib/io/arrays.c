@@ -22,7 +22,7 @@ struct writer {
     struct bm_buf meta;
     json_t *runs, *sessions;
     double slope, inter; /* of the current run */
-    size_t nrows, run_rows;
+    size_t nrows;
     int session; /* of the latest entry in `sessions` */
 };
 
@@ -42,7 +42,6 @@ static int arrays_begin_run(struct bm_sink *sink, const struct bm_run *run, stru
         return -1;
     w->slope = run->slope;
     w->inter = run->inter;
-    w->run_rows = run->rows;
     return bm_mul(run->rows * bm_dtype_size(w->dtype), run->cols, &bytes, "run", err) ||
                    bm_buf_resize(&w->rows, bytes, err)
                ? -1

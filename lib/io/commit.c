@@ -144,6 +144,12 @@ static int create_temp(struct bm_commit *c, struct bm_error *err)
     return status;
 }
 
+/* An output in an input's place would lose what that was made of. */
+static int refuse_input(const char *path, struct bm_error *err)
+{
+    return bm_fail(err, BM_EUSAGE, "%s: is an input, too; choose another name for the output", path);
+}
+
 /* Its names, and what stands at the target: a regular file, nothing, or something to write to directly. */
 static int look(struct bm_commit *c, const char *path, bool out, struct bm_error *err)
 {
@@ -157,6 +163,8 @@ static int look(struct bm_commit *c, const char *path, bool out, struct bm_error
         return bm_fail_errno(err, path, "cannot be looked at");
     if (there && S_ISDIR(st.st_mode))
         return bm_fail(err, BM_ESYS, "%s: is a directory; name a file in it", path);
+    if (there && bm_inputs_has(&st))
+        return refuse_input(path, err);
     c->direct = out || (there && !S_ISREG(st.st_mode));
     c->away = scratch && !c->direct;
     c->path = bm_strdup(out ? "standard output" : path, err);
@@ -245,6 +253,13 @@ int bm_commit_fill(struct bm_commit *c, const void *data, size_t n, struct bm_er
 {
     c->head_crc = bm_crc32(0, data, n);
     return write_all(c, data, n, 0, err);
+}
+
+int bm_commit_append(struct bm_commit *c, const void *data, size_t n, struct bm_error *err)
+{
+    if (lseek(c->fd, 0, SEEK_END) < 0)
+        return bm_fail_errno(err, c->name, "cannot be written");
+    return write_all(c, data, n, -1, err);
 }
 
 uint32_t bm_commit_crc32(const struct bm_commit *c)
@@ -373,6 +388,10 @@ static int bring_home(struct bm_commit *c, struct bm_error *err)
 
 static int publish(struct bm_commit *c, struct bm_error *err)
 {
+    struct stat st;
+
+    if (stat(c->path, &st) == 0 && bm_inputs_has(&st))
+        return refuse_input(c->path, err);
     if (fsync(c->fd))
         return bm_fail_errno(err, c->name, "cannot be synchronised to the disk");
     if (check_written(c, err))

@@ -46,6 +46,8 @@ int bm_commit_write(struct bm_commit *c, const void *data, size_t n, struct bm_e
 int bm_commit_reserve(struct bm_commit *c, size_t n, struct bm_error *err) BM_MUST_USE;
 /* Writes them, all n; once. */
 int bm_commit_fill(struct bm_commit *c, const void *data, size_t n, struct bm_error *err) BM_MUST_USE;
+/* Behind what others wrote by its name. */
+int bm_commit_append(struct bm_commit *c, const void *data, size_t n, struct bm_error *err) BM_MUST_USE;
 /* CRC-32 of all that was written so far; of a direct one 0. */
 uint32_t bm_commit_crc32(const struct bm_commit *c);
 /* Tells the kernel to start writing back what has been written so far, so that the final fsync finds little left. */

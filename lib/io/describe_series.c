@@ -3,6 +3,7 @@
 #include "io/open.h"
 #include "io/runjson.h"
 #include "io/seriesfile.h"
+#include "io/seriesfile_seal.h"
 #include "io/stream.h"
 
 #include <stdlib.h>
@@ -123,6 +124,11 @@ json_t *bm_describe_hdf5(const char *path, struct bm_bytes *in, const struct bm_
                          struct bm_error *err)
 {
     struct bm_source *src = bm_open_hdf5(path, in, err);
+    json_t *info = src ? describe_source(src, "series", how, err) : NULL;
 
-    return src ? describe_source(src, "series", how, err) : NULL;
+    if (info && how->verify && bm_series_check_seal(path, err)) {
+        json_decref(info);
+        info = NULL;
+    }
+    return info;
 }

@@ -57,14 +57,24 @@ static herr_t keep_deepest(unsigned n, const H5E_error2_t *e, void *out)
     return 0;
 }
 
-int bm_h5_fail(struct bm_error *err, const char *file, const char *what)
+static int fail(struct bm_error *err, const char *file, const char *what, const char *remedy)
 {
     char why[160] = "no reason given";
 
     (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_deepest, why);
     (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, keep_deepest, why);
     return bm_fail(err, BM_EDATA, "%s: %s (HDF5: %s); %s", file, what, why,
-                   strstr(why, "memory alloc") ? "memory is short" : "the disk is full or the file is damaged");
+                   strstr(why, "memory alloc") ? "memory is short" : remedy);
+}
+
+int bm_h5_fail(struct bm_error *err, const char *file, const char *what)
+{
+    return fail(err, file, what, "the disk is full or broken");
+}
+
+int bm_h5_fail_reading(struct bm_error *err, const char *file, const char *what)
+{
+    return fail(err, file, what, "the file is damaged");
 }
 
 static hid_t native(enum bm_dtype t)
@@ -222,7 +232,8 @@ struct bm_h5 *bm_h5_open(const char *path, const char *shown_as, struct bm_error
 
     if (!f)
         return NULL;
-    if (stat(path, &st) ? bm_fail_errno(err, shown_as, "cannot open") : bm_inputs_note(path, &st, err)) {
+    if (strcmp(path, shown_as) == 0 &&
+        (stat(path, &st) ? bm_fail_errno(err, path, "cannot open") : bm_inputs_note(path, &st, err))) {
         bm_h5_abandon(f);
         return NULL;
     }
@@ -230,7 +241,7 @@ struct bm_h5 *bm_h5_open(const char *path, const char *shown_as, struct bm_error
     fapl = access_list();
     f->id = H5Fopen(path, H5F_ACC_RDONLY, fapl);
     if (f->id < 0)
-        (void)bm_h5_fail(err, shown_as, "cannot be opened as HDF5");
+        (void)bm_h5_fail_reading(err, shown_as, "cannot be opened as HDF5");
     (void)H5Pclose(fapl);
     bm_h5_unlock();
     if (f->id >= 0)
@@ -384,7 +395,7 @@ hid_t bm_h5_dataset(struct bm_h5 *f, const char *name, struct bm_error *err)
     }
     id = H5Dopen2(f->id, name, H5P_DEFAULT);
     if (id < 0)
-        (void)bm_h5_fail(err, f->name, "a dataset cannot be opened");
+        (void)bm_h5_fail_reading(err, f->name, "a dataset cannot be opened");
     return id;
 }
 
@@ -478,7 +489,7 @@ int bm_h5_get_array(struct bm_h5 *f, const char *name, const struct bm_h5_record
         if (have != n)
             (void)bm_fail(err, BM_EDATA, "%s: %s has %zu entries where %zu are due", f->name, name, have, n);
         else if (n && H5Dread(id, t, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-            (void)bm_h5_fail(err, f->name, "an array cannot be read");
+            (void)bm_h5_fail_reading(err, f->name, "an array cannot be read");
         else
             status = 0;
         (void)H5Tclose(t);

@@ -23,7 +23,7 @@ struct bm_h5_tiles; /* an open dataset of tiles */
 
 /* shown_as: the name for messages. */
 struct bm_h5 *bm_h5_create(const char *path, const char *shown_as, struct bm_error *err) BM_MUST_USE;
-/* Read only. */
+/* Read only. An input (io/inputs.h), unless it is shown as another file: then it is a temporary of ours. */
 struct bm_h5 *bm_h5_open(const char *path, const char *shown_as, struct bm_error *err) BM_MUST_USE;
 int bm_h5_close(struct bm_h5 *f, struct bm_error *err) BM_MUST_USE; /* frees f on success */
 /* After a failure: forgets the file without asking HDF5 to write anything more. NULL is fine. */
@@ -70,6 +70,9 @@ int bm_h5_write_tile(struct bm_h5_tiles *t, size_t first, uint32_t filter_mask, 
                      struct bm_error *err) BM_MUST_USE;
 int bm_h5_read_tile(struct bm_h5_tiles *t, size_t first, size_t most, uint32_t *filter_mask, struct bm_buf *out,
                     struct bm_error *err) BM_MUST_USE;
+/* Where the stored bytes of that chunk lie in the file. */
+int bm_h5_tile_place(struct bm_h5_tiles *t, size_t first, uint64_t *at, uint64_t *n,
+                     struct bm_error *err) BM_MUST_USE;
 void bm_h5_close_tiles(struct bm_h5_tiles *t); /* NULL is fine */
 
 /* A virtual dataset of this file that stacks n datasets of the given rows, each `cols` wide. */

@@ -19,8 +19,9 @@ struct bm_h5_tiles {
 /* Around every call of the library. */
 void bm_h5_lock(void);
 void bm_h5_unlock(void);
-/* "file: what (HDF5: its reason); ...". Always -1. The lock is held. */
+/* "file: what (HDF5: its reason); ...", of writing and of reading. Always -1. The lock is held. */
 int bm_h5_fail(struct bm_error *err, const char *file, const char *what);
+int bm_h5_fail_reading(struct bm_error *err, const char *file, const char *what);
 /* A type handle to be closed. float16 is built as h5py builds it: IEEE binary16 made from binary32. */
 hid_t bm_h5_type(enum bm_dtype t);
 /* A property list or type whose settings gave `status`: as it is, or closed and invalid where one of them failed. */

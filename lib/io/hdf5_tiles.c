@@ -137,9 +137,26 @@ int bm_h5_read_tile(struct bm_h5_tiles *t, size_t first, size_t most, uint32_t *
                       (unsigned long long)n);
     else if (bm_buf_resize(out, (size_t)n, err) == 0)
         status = H5Dread_chunk(t->id, H5P_DEFAULT, at, filter_mask, out->data) < 0
-                     ? bm_h5_fail(err, t->name, "a tile cannot be read")
+                     ? bm_h5_fail_reading(err, t->name, "a tile cannot be read")
                      : 0;
     bm_h5_unlock();
+    return status;
+}
+
+int bm_h5_tile_place(struct bm_h5_tiles *t, size_t first, uint64_t *at, uint64_t *n, struct bm_error *err)
+{
+    const hsize_t coord[2] = {0, first};
+    hsize_t size = 0;
+    haddr_t address = HADDR_UNDEF;
+    unsigned mask;
+    int status = 0;
+
+    bm_h5_lock();
+    if (H5Dget_chunk_info_by_coord(t->id, coord, &mask, &address, &size) < 0 || address == HADDR_UNDEF)
+        status = bm_fail(err, BM_ESYS, "%s: a tile did not reach the file; run again", t->name);
+    bm_h5_unlock();
+    *at = address;
+    *n = size;
     return status;
 }
 

@@ -77,6 +77,17 @@ int bm_inputs_note(const char *path, const struct stat *st, struct bm_error *err
     return status;
 }
 
+bool bm_inputs_has(const struct stat *st)
+{
+    bool found = false;
+
+    (void)pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < ninputs && !found; i++)
+        found = inputs[i].state.dev == st->st_dev && inputs[i].state.ino == st->st_ino;
+    (void)pthread_mutex_unlock(&lock);
+    return found;
+}
+
 int bm_inputs_check(struct bm_error *err)
 {
     struct stat now;

@@ -12,12 +12,15 @@
 
 #include "core/error.h"
 
+#include <stdbool.h>
 #include <sys/stat.h>
 
 void bm_inputs_watch(void);
 /* A file has been opened for reading under this name, and is `st`. Anything but regular files is passed over, and
  * everything where nobody watches. */
 int bm_inputs_note(const char *path, const struct stat *st, struct bm_error *err) BM_MUST_USE;
+/* Whether this is a file that was noted. */
+bool bm_inputs_has(const struct stat *st);
 /* Fails where another file stands at a name that was noted, or the file was written to since. A name at which nothing
  * stands any more is fine. */
 int bm_inputs_check(struct bm_error *err) BM_MUST_USE;

@@ -10,9 +10,11 @@
 #include "core/series.h"
 
 struct bm_source *bm_seriesfile_source(const char *path, struct bm_error *err) BM_MUST_USE;
-/* Opens a file as a reader would, looks at every structure and compares every tile's checksum; `runs` is how many
- * there must be; messages call it shown_as. */
-int bm_seriesfile_check(const char *path, const char *shown_as, size_t runs, struct bm_error *err) BM_MUST_USE;
+/* Opens a file as a reader would and looks at every structure, those that only others read among them; `runs` is how
+ * many runs there must be; messages call it shown_as. Appends a struct bm_series_part (io/seriesfile_seal.h) to
+ * `tiles` for each tile, which is still to be compared. */
+int bm_seriesfile_check(const char *path, const char *shown_as, size_t runs, struct bm_buf *tiles,
+                        struct bm_error *err) BM_MUST_USE;
 /* `deflate`: byte shuffle + deflate; otherwise plain. */
 struct bm_sink *bm_seriesfile_sink(const char *path, bool deflate, struct bm_error *err) BM_MUST_USE;
 

@@ -4,6 +4,7 @@
 #include "io/runjson.h"
 #include "io/seriesfile.h"
 #include "io/seriesfile_layout.h"
+#include "io/seriesfile_seal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -209,14 +210,6 @@ static int unpack(const struct reader *r, struct bm_tile *tile, unsigned char *c
     return status;
 }
 
-static int check_crc(const struct reader *r, const struct bm_tile *tile, struct bm_error *err)
-{
-    if (bm_crc32(0, tile->packed.data, tile->packed.size) == r->crcs[tile->index])
-        return 0;
-    return bm_fail(err, BM_EDATA, "%s: run %s, tile %zu: the checksum differs; the file is damaged, build it again",
-                   r->path, r->run.label, tile->index);
-}
-
 static int file_decode(struct bm_source *src, struct bm_tile *tile, struct bm_error *err)
 {
     const struct reader *r = (const struct reader *)src;
@@ -225,8 +218,10 @@ static int file_decode(struct bm_source *src, struct bm_tile *tile, struct bm_er
     struct bm_buf chunk = {0};
     int status;
 
-    if (check_crc(r, tile, err))
-        return -1;
+    if (bm_crc32(0, tile->packed.data, tile->packed.size) != r->crcs[tile->index])
+        return bm_fail(err, BM_EDATA,
+                       "%s: run %s, tile %zu: the checksum differs; the file is damaged, build it again", r->path,
+                       r->run.label, tile->index);
     if (tile->cols == wide)
         return unpack(r, tile, tile->data.data, n, err);
     if (bm_buf_resize(&chunk, n, err))
@@ -278,23 +273,72 @@ struct bm_source *bm_seriesfile_source(const char *path, struct bm_error *err)
     return open_as(path, path, err);
 }
 
-int bm_seriesfile_check(const char *path, const char *shown_as, size_t runs, struct bm_error *err)
+/* ---- what was written ---- */
+
+/* What the runs say of the whole file. */
+struct all {
+    size_t runs, rows, history;
+};
+
+static int check_table(struct reader *r, const struct all *all, struct bm_error *err)
+{
+    struct bm_series_row *table = bm_alloc(all->runs, sizeof *table, "run table", err);
+    int status = table ? bm_h5_get_array(r->file, "/run_table", &bm_series_table, all->runs, table, err) : -1;
+    int64_t rows = 0;
+
+    for (size_t i = 0; i < all->runs && !status && table[i].first_row == rows; i++)
+        rows += table[i].rows;
+    if (!status && rows != (int64_t)all->rows)
+        status = bm_fail(err, BM_EDATA, "%s: /run_table does not fit the runs; the file is damaged", r->path);
+    free(table);
+    return status;
+}
+
+static int check_meta(struct reader *r, const struct all *all, struct bm_error *err)
+{
+    struct bm_h5_field fields[BM_SERIES_META];
+    const struct bm_h5_record type = bm_series_meta(all->history, fields);
+    void *rows = all->history ? bm_alloc(all->rows, type.size, "metadata", err) : NULL;
+    int status = all->history && !rows ? -1 : 0;
+
+    if (rows)
+        status = bm_h5_get_array(r->file, "/metadata", &type, all->rows, rows, err);
+    free(rows);
+    return status;
+}
+
+static int add_tiles(const struct reader *r, struct bm_buf *tiles, struct bm_error *err)
+{
+    for (size_t i = 0; i < bm_run_tiles(&r->run); i++) {
+        struct bm_series_part part = {.crc = r->crcs[i]};
+
+        if (bm_h5_tile_place(r->tiles, i * r->run.tile_cols, &part.at, &part.size, err) ||
+            bm_buf_append(tiles, &part, sizeof part, err))
+            return -1;
+    }
+    return 0;
+}
+
+int bm_seriesfile_check(const char *path, const char *shown_as, size_t runs, struct bm_buf *tiles,
+                        struct bm_error *err)
 {
     struct bm_source *src = open_as(path, shown_as, err);
+    struct reader *r = (struct reader *)src;
     const struct bm_run *run;
-    struct bm_tile tile = {0};
-    size_t n = 0;
+    struct all all = {0};
     int got = src ? 1 : -1;
 
     while (got > 0 && (got = file_next_run(src, &run, err)) > 0) {
-        n++;
-        while ((got = file_next_tile(src, &tile, err)) > 0 && check_crc((struct reader *)src, &tile, err) == 0)
-            ;
-        got = got == 0 ? 1 : -1;
+        all.runs++;
+        all.rows += run->rows;
+        all.history = run->meta.history;
+        if (add_tiles(r, tiles, err))
+            got = -1;
     }
-    if (got == 0 && n != runs)
-        got = bm_fail(err, BM_ESYS, "%s: %zu of %zu runs reached the file; run again", shown_as, n, runs);
-    bm_tile_free(&tile);
+    if (got == 0 && all.runs != runs)
+        got = bm_fail(err, BM_ESYS, "%s: %zu of %zu runs reached the file; run again", shown_as, all.runs, runs);
+    if (got == 0 && (check_table(r, &all, err) || check_meta(r, &all, err)))
+        got = -1;
     if (src)
         file_source_close(src);
     return got;

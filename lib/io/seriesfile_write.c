@@ -5,6 +5,7 @@
 #include "io/runjson.h"
 #include "io/seriesfile.h"
 #include "io/seriesfile_layout.h"
+#include "io/seriesfile_seal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -283,6 +284,19 @@ static int put_view(struct writer *w, struct bm_error *err)
     return status;
 }
 
+/* What HDF5 has written, and seals it. */
+static int read_again(struct writer *w, struct bm_error *err)
+{
+    struct bm_buf tiles = {0};
+    int status = bm_seriesfile_check(bm_commit_temp(w->out), bm_commit_name(w->out), w->runs, &tiles, err);
+
+    if (!status)
+        status = bm_series_seal(w->out, (struct bm_series_part *)tiles.data,
+                                tiles.size / sizeof(struct bm_series_part), err);
+    bm_buf_free(&tiles);
+    return status;
+}
+
 static int file_finish(struct bm_sink *sink, struct bm_error *err)
 {
     struct writer *w = (struct writer *)sink;
@@ -295,7 +309,7 @@ static int file_finish(struct bm_sink *sink, struct bm_error *err)
         put_meta(w, "/metadata", &w->first.meta, err) || put_view(w, err) || bm_h5_close(file, err))
         return -1;
     w->file = NULL;
-    if (bm_seriesfile_check(bm_commit_temp(out), bm_commit_name(out), w->runs, err))
+    if (read_again(w, err))
         return -1;
     w->out = NULL;
     return bm_commit_done(out, err);

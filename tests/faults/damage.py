@@ -6,7 +6,7 @@ through the program that is to find the damage, arrays through the Python packag
 
   - a status other than 0 is right;
   - status 0 is right only if everything that a user gets from the file is as before (gzip headers hold a time and a
-    name, HDF5 files have gaps: bits that mean nothing).
+    name, HDF5 files have gaps: bits that mean nothing). Of a series file that includes all that h5py finds in it.
 
 Cuts: every length from 0 to the file's own. Flips: --flips places in all, spread evenly over the files' bits.
 """
@@ -30,6 +30,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2] / "python")]
 import boldmill  # noqa: E402
 import numpy as np  # noqa: E402
+import series_content  # noqa: E402
 from campaign import FAST, ROOT, cases  # noqa: E402
 
 MANY = 100  # copies in one call of boldinfo
@@ -118,8 +119,8 @@ class Damage:
     def content(self, target, folder):
         if not target.content:
             return 0, [as_read(Path(folder) / path.name) for path in [target.path, *target.beside]]
-        done = self.call(target.content, folder)
-        return done.returncode, done.stdout
+        done, path = self.call(target.content, folder), Path(folder) / target.path.name
+        return done.returncode, done.stdout, series_content.content(path) if path.suffix == ".h5" else None
 
     def many(self, target, good, jobs):
         """The same as `one` for each, where boldinfo finds the damage: it takes many files in one call."""

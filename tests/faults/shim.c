@@ -4,20 +4,20 @@
  * the first name of its family (pread under read, openat under open, lseek under stat, ...); finish is the close of a
  * file that was open for writing; "any" counts them all, but stat and alloc FAULT_AT     the how-manieth such call of
  * the process, from 1; 0 (or no FAULT_CALL): none fails, all are counted FAULT_HOW    an errno (EIO, ENOSPC, EINTR,
- * EDQUOT, EMFILE, ENOMEM), "short" (half of a read or write), or "kill" (SIGKILL in its place), or "stop" (SIGSTOP
- * before it; it goes on as if nothing had been) FAULT_LASTS  set: every such call from there on fails too FAULT_UNDER
- * a folder: only calls on files below it count FAULT_CODE   end of the name of a library whose allocations count;
- * without it those of the program FAULT_LOG    a file that gets what was done to files, a line each: "create INODE
- * PATH", "write INODE OFFSET BYTES", "truncate INODE LENGTH", "sync INODE", "rename FROM\tTO", "unlink PATH", "mkdir
- * PATH"; the bytes written are in FAULT_LOG.data, one behind the other FAULT_COUNT  a file that gets the counts when
- * the process ends, a line "NAME COUNT" each, and as "unsynced" how many files were renamed with something written
- * but not synchronised, and how many folders were not synchronised after a name in them was made or changed
- *   FAULT_SERVER "IN,OUT", two pipes: the process waits before its main() for lines "CALL AT HOW LASTS" on IN (LASTS
- * is 0 or 1), goes on as a fork of itself with each, and writes how that ended (as waitpid has it) to OUT. Ends with
- * IN. A run of a minute is ended by SIGALRM. FAULT_LATER set: it does so when it calls fault_serve()
- *   FAULT_ALONE  set: what the program starts has no faults
- *   FAULT_SITES  a file that gets a line "CALL N SITE" for each call that counts: N is its number, and SITE is the
- * same for calls that the same chain of the program's own functions made
+ * EDQUOT, EMFILE, ENOMEM), "short" (half of a read or write), "changed" (a write of other bytes), or "kill" (SIGKILL
+ * in its place), or "stop" (SIGSTOP before it; it goes on as if nothing had been) FAULT_LASTS  set: every such call
+ * from there on fails too FAULT_UNDER a folder: only calls on files below it count FAULT_CODE   end of the name of a
+ * library whose allocations count; without it those of the program FAULT_LOG    a file that gets what was done to
+ * files, a line each: "create INODE PATH", "write INODE OFFSET BYTES", "truncate INODE LENGTH", "sync INODE", "rename
+ * FROM\tTO", "unlink PATH", "mkdir PATH"; the bytes written are in FAULT_LOG.data, one behind the other FAULT_COUNT
+ * a file that gets the counts when the process ends, a line "NAME COUNT" each, and as "unsynced" how many files were
+ * renamed with something written but not synchronised, and how many folders were not synchronised after a name in
+ * them was made or changed FAULT_SERVER "IN,OUT", two pipes: the process waits before its main() for lines "CALL AT
+ * HOW LASTS" on IN (LASTS is 0 or 1), goes on as a fork of itself with each, and writes how that ended (as waitpid
+ * has it) to OUT. Ends with IN. A run of a minute is ended by SIGALRM. FAULT_LATER set: it does so when it calls
+ * fault_serve() FAULT_ALONE  set: what the program starts has no faults FAULT_SITES  a file that gets a line "CALL N
+ * SITE" for each call that counts: N is its number, and SITE is the same for calls that the same chain of the
+ * program's own functions made
  *
  * Only calls on files count: pipes, terminals and sockets pass, and so does what the dynamic linker and the C library
  * do among themselves (it does not go through here). Of allocations only those count that the program's own code
@@ -54,7 +54,7 @@ static const char *const names[CALLS] = {"open",   "read", "write",    "fsync", 
 static atomic_long counts[CALLS], total;
 static int wanted = -1; /* CALLS: any */
 static long at;
-static bool lasts, ready, short_counts, kills, stops;
+static bool lasts, ready, short_counts, changes, kills, stops;
 static int error;
 static const char *under;
 static uintptr_t code_first, code_end; /* of the program itself, or of FAULT_CODE */
@@ -88,6 +88,7 @@ static void set_how(const char *how)
 
     error = EIO;
     short_counts = !strcmp(how, "short");
+    changes = !strcmp(how, "changed");
     kills = !strcmp(how, "kill");
     stops = !strcmp(how, "stop");
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
@@ -305,15 +306,20 @@ static bool fails(enum call call)
         return false;
     }
     errno = error;
-    return !short_counts;
+    return !short_counts && !changes;
 }
 
-/* Is this the call that is to be cut short? */
-static bool cut(enum call call)
+/* Is this the call that is not to fail, but to be cut short or to write something else? */
+static bool is_here(enum call call)
 {
     long n = wanted == CALLS ? (long)total : (long)counts[call];
 
-    return short_counts && (wanted == (int)call || wanted == CALLS) && at && (lasts ? n >= at : n == at);
+    return (wanted == (int)call || wanted == CALLS) && at && (lasts ? n >= at : n == at);
+}
+
+static bool cut(enum call call)
+{
+    return short_counts && is_here(call);
 }
 
 static bool is_under(const char *path)
@@ -412,6 +418,18 @@ ssize_t read(int fd, void *buf, size_t n)
     return real(fd, buf, n);
 }
 
+/* What reaches the file; with FAULT_HOW=changed one byte is another one. */
+static void *as_written(void *data, size_t n)
+{
+    static unsigned char other[1 << 20];
+
+    if (!changes || !is_here(WRITE) || n == 0 || n > sizeof other)
+        return data;
+    memcpy(other, data, n);
+    other[n / 2] ^= 16;
+    return other;
+}
+
 static ssize_t wrote_bytes(int fd, const void *data, ssize_t n, off_t offset)
 {
     log_fd("write", fd, data, n, offset);
@@ -427,7 +445,7 @@ ssize_t write(int fd, const void *buf, size_t n)
         if (fails(WRITE))
             return -1;
         n = cut(WRITE) && n > 1 ? n / 2 : n;
-        return wrote_bytes(fd, buf, real(fd, buf, n), -1);
+        return wrote_bytes(fd, buf, real(fd, as_written((void *)(uintptr_t)buf, n), n), -1);
     }
     return real(fd, buf, n);
 }
@@ -444,7 +462,7 @@ ssize_t write(int fd, const void *buf, size_t n)
             n = cut(kind) && n > 1 ? n / 2 : n;                                                                      \
         }                                                                                                            \
         if ((kind) == WRITE && on_file(fd))                                                                          \
-            return wrote_bytes(fd, buf, real(fd, buf, n, offset), offset);                                           \
+            return wrote_bytes(fd, buf, real(fd, as_written((void *)(uintptr_t)buf, n), n, offset), offset);         \
         return real(fd, buf, n, offset);                                                                             \
     }
 AT_OFFSET(pread, "pread", READ, void *)

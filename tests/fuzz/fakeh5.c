@@ -163,6 +163,15 @@ int bm_h5_read_tile(struct bm_h5_tiles *t, size_t first, size_t most, uint32_t *
     return 0;
 }
 
+int bm_h5_tile_place(struct bm_h5_tiles *t, size_t first, uint64_t *at, uint64_t *n, struct bm_error *err)
+{
+    const struct record *r = find_tile(t, first);
+
+    *at = r ? r->at + 2 : 0;
+    *n = r ? r->n - 2 : 0;
+    return r ? 0 : bm_fail(err, BM_ESYS, "a tile did not reach the file");
+}
+
 void bm_h5_close_tiles(struct bm_h5_tiles *t)
 {
     free(t);

@@ -17,10 +17,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bm_error err = {0};
     struct bm_source *src;
+    struct bm_buf tiles = {0};
 
     fakeh5_set(data, size);
     if (size && data[0] & 8) {
-        (void)!bm_seriesfile_check("x.h5", "x.h5", 1, &err);
+        (void)!bm_seriesfile_check("x.h5", "x.h5", 1, &tiles, &err);
+        bm_buf_free(&tiles);
         return 0;
     }
     src = bm_seriesfile_source("x.h5", &err);

@@ -6,6 +6,7 @@
 #include "io/hdf5_private.h"
 #include "io/seriesfile.h"
 #include "io/seriesfile_layout.h"
+#include "io/seriesfile_seal.h"
 #include "runs.h"
 
 /* HDF5 1.10 does not free all of its own memory after a file could not be finished. */
@@ -285,18 +286,38 @@ static void writers(void)
     EACH(write_pictures, true, 20);
 }
 
+static size_t all_tiles(void)
+{
+    return bm_run_tiles(&runs[0].run) + bm_run_tiles(&runs[1].run);
+}
+
 /* Tiles are read again before the file gets its name. */
 static void tiles_that_change_on_the_way(void)
 {
-    const long tiles = (long)(bm_run_tiles(&runs[0].run) + bm_run_tiles(&runs[1].run));
-
-    for (long k = 1; k <= tiles; k++) {
+    for (size_t k = 1; k <= all_tiles(); k++) {
         struct bm_error err = {0};
 
-        changes_at = k;
+        changes_at = (long)k;
         CHECK_ROW(write_packed(&err) == -1 && changes_at == 0 && out_is(NULL, 0), k);
-        CHECK_ERR_CONTAINS(&err, "the checksum differs");
+        CHECK_ERR_CONTAINS(&err, "is not what stands on the disk");
     }
+}
+
+/* A table that says something else than the runs. */
+static void tables_that_do_not_fit(void)
+{
+    static const struct bm_series_row row = {.rows = 13};
+    struct bm_error err = {0};
+    struct bm_buf tiles = {0};
+    struct bm_h5 f = {0};
+
+    REQUIRE(put_series(bm_seriesfile_sink(scratch("l.h5"), true, &err), runs, 1, true, &err) == 0, &err);
+    f.id = H5Fopen(scratch("l.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+    CHECK(f.id >= 0 && H5Ldelete(f.id, "/run_table", H5P_DEFAULT) >= 0);
+    CHECK(bm_h5_put_array(&f, "/run_table", &bm_series_table, 1, &row, &err) == 0 && H5Fclose(f.id) >= 0);
+    CHECK(bm_seriesfile_check(scratch("l.h5"), "l.h5", 1, &tiles, &err) == -1);
+    CHECK_ERR_CONTAINS(&err, "l.h5: /run_table does not fit the runs");
+    bm_buf_free(&tiles);
 }
 
 static void readers(void)
@@ -392,10 +413,12 @@ static void arrays_that_do_not_fit(void)
         {"/runs/0001/header", "missing or wrong", &bm_series_byte},
         {"/runs/0001/footer", "missing or wrong", &bm_series_byte},
         {"/run_table", "/run_table is a link", &bm_series_byte},
+        {"/metadata", "/metadata has 10 entries where 12 are due", NULL},
     };
     static const unsigned char zeros[1000];
     struct bm_h5_field fields[BM_SERIES_META];
     const struct bm_h5_record meta = bm_series_meta(2, fields);
+    struct bm_buf tiles = {0};
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct bm_error err = {0};
@@ -410,21 +433,30 @@ static void arrays_that_do_not_fit(void)
             CHECK_ROW(bm_h5_put_array(&f, rows[i].name, rows[i].type ? rows[i].type : &meta, 10, zeros, &err) == 0,
                       i);
         CHECK_ROW(H5Fclose(f.id) >= 0, i);
-        CHECK_ROW(bm_seriesfile_check(scratch("l.h5"), "l.h5", 1, &err) == -1, i);
+        CHECK_ROW(bm_seriesfile_check(scratch("l.h5"), "l.h5", 1, &tiles, &err) == -1, i);
         CHECK_ERR_CONTAINS(&err, "l.h5: ");
         CHECK_ERR_CONTAINS(&err, rows[i].says);
     }
     struct bm_error err = {0};
-    CHECK(bm_seriesfile_check(scratch("packed.h5"), "p.h5", 2, &err) == 0);
-    CHECK(bm_seriesfile_check(scratch("packed.h5"), "p.h5", 3, &err) == -1);
+    bm_buf_free(&tiles);
+    CHECK(bm_seriesfile_check(scratch("packed.h5"), "p.h5", 2, &tiles, &err) == 0);
+    CHECK(tiles.size == all_tiles() * sizeof(struct bm_series_part));
+    CHECK(bm_seriesfile_check(scratch("packed.h5"), "p.h5", 3, &tiles, &err) == -1);
     CHECK_ERR_CONTAINS(&err, "p.h5: 2 of 3 runs reached the file");
+    bm_buf_free(&tiles);
 }
 
 int main(void)
 {
-    static const struct unit_test all[] = {
-        UNIT(put_inputs),       UNIT(writers), UNIT(tiles_that_change_on_the_way), UNIT(readers),
-        UNIT(arrays_come_back), UNIT(reasons), UNIT(tiles_that_are_missing),       UNIT(arrays_that_do_not_fit)};
+    static const struct unit_test all[] = {UNIT(put_inputs),
+                                           UNIT(writers),
+                                           UNIT(tiles_that_change_on_the_way),
+                                           UNIT(readers),
+                                           UNIT(arrays_come_back),
+                                           UNIT(reasons),
+                                           UNIT(tiles_that_are_missing),
+                                           UNIT(arrays_that_do_not_fit),
+                                           UNIT(tables_that_do_not_fit)};
 
     return unit_main(all, COUNT(all));
 }

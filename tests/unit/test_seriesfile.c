@@ -1,6 +1,7 @@
 #include "files.h"
 #include "io/bytes.h"
 #include "io/seriesfile.h"
+#include "io/seriesfile_seal.h"
 #include "runs.h"
 
 /* HDF5 1.10 does not free all of its own memory after it has met damage. */
@@ -127,7 +128,7 @@ static void truncated_files_are_refused(void)
     CHECK(bytes && read_all(put_file("t.h5", bytes, n), &err) == 0);
     for (size_t k = 0; bytes && k < 60; k++) {
         struct bm_error e = {0};
-        size_t cut = k < 30 ? n - 1 - k * k : (n - 1000) * (k - 30) / 30;
+        size_t cut = k < 30 ? n - 33 - k * k : (n - 1000) * (k - 30) / 30; /* into what HDF5 wrote */
         CHECK_ROW(read_all(put_file("t.h5", bytes, cut), &e) == -1 && e.text[0], cut);
     }
     free(bytes);
@@ -199,6 +200,36 @@ static void flipped_bytes_never_change_what_is_read(void)
 }
 
 /* Tiles that were spoilt before their checksum was made: what no checksum finds. */
+/* The seal covers every byte, also those that no reader looks at; it is the last thing in the file. */
+static void the_seal_finds_any_change(void)
+{
+    const struct wish wish = {BM_I16, 6, 9, 4, 1, 3, 1};
+    struct bm_error err = {0};
+    size_t n = 0;
+    char text[40];
+
+    REQUIRE(write_runs(&wish, 1, true, &err) == 0 && bm_series_check_seal(scratch(name), &err) == 0, &err);
+    unsigned char *bytes = get_file(scratch(name), &n);
+    REQUIRE(bytes && n > 32, &err);
+    (void)snprintf(text, sizeof text, "\nboldmill series crc32 %08x\n", (unsigned)bm_crc32(0, bytes, n - 32));
+    CHECK(!memcmp(bytes + n - 32, text, 32));
+    for (size_t i = 0; i < n; i += i + 33 < n ? 13 : 1) {
+        err = (struct bm_error){0};
+        bytes[i] ^= 4;
+        (void)put_file(name, bytes, n);
+        CHECK_ROW(bm_series_check_seal(scratch(name), &err) == -1 && err.code == BM_EDATA, i);
+        bytes[i] ^= 4;
+    }
+    for (size_t cut = 0; cut < n; cut += cut + 40 < n ? 101 : 1) {
+        err = (struct bm_error){0};
+        (void)put_file(name, bytes, cut);
+        CHECK_ROW(bm_series_check_seal(scratch(name), &err) == -1, cut);
+        CHECK_ERR_CONTAINS(&err, "has no checksum at its end");
+    }
+    free(bytes);
+    free_runs(1);
+}
+
 static void tiles_that_lie_are_refused(void)
 {
     static const struct {
@@ -302,6 +333,7 @@ int main(void)
         UNIT(truncated_files_are_refused),
         UNIT(a_flipped_byte_is_found_in_each_tile),
         UNIT(flipped_bytes_never_change_what_is_read),
+        UNIT(the_seal_finds_any_change),
         UNIT(tiles_that_lie_are_refused),
         UNIT(nothing_stands_at_the_name_before_finish),
         UNIT(runs_that_do_not_fit_are_refused),
