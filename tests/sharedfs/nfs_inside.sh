@@ -32,8 +32,8 @@ grep ' nfs' /proc/mounts
 
 export HOME=/run/tmp TMPDIR=/run/tmp PYTHONDONTWRITEBYTECODE=1 BOLDMILL_TEST_PATIENCE=5 NFS_FOLDERS='/mnt/a /mnt/b /mnt/c'
 cd "${NFS_TESTS%/*}" || exit
-# shellcheck disable=SC2086  # a list of options
-.venv/bin/python -m pytest -q -p no:cacheprovider $NFS_OPTIONS tests/nfs_long.py 2>&1
+# shellcheck disable=SC2046  # a list of options
+.venv/bin/python -m pytest -q -p no:cacheprovider $(cat /mnt/result/options) tests/nfs_long.py 2>&1
 echo $? >/mnt/result/status
 sync
 echo o >/proc/sysrq-trigger
