@@ -28,8 +28,18 @@ def begin():
     }
     if streams:
         progress.Streams(watched["progress"], streams, logger.info).start()
-    if short := costs.too_much(workflow.dag, jobs.values(), config["cache"]):
+    if not work:
+        return
+    wanted, seconds = bytes_to_write(jobs.values()), sum(job.work for job in work.values())
+    todo = [(name, of) for name, _, of in watched["progress"].counts()]
+    shown([costs.beforehand(todo, wanted, seconds, workflow.resource_settings.cores, config["cache"])])
+    if short := costs.too_much(wanted, config["cache"]):
         logger.warning(f"boldmill: {short}")
+
+
+def bytes_to_write(jobs):
+    """What they make, as far as it is more than a little."""
+    return sum(costs.made_of(workflow.dag, job) for job in jobs)
 
 
 def bytes_streamed(job):
@@ -77,7 +87,7 @@ def failed():
     """What went wrong, once more and in short, and how far it came."""
     done, jobs = watched["progress"], watched["jobs"]
     left = [job for key, job in jobs.items() if done.jobs[key].ended is None]
-    full = costs.too_much(workflow.dag, left, config["cache"])
+    full = costs.too_much(bytes_to_write(left), config["cache"])
     shown(values.first(list(progress.failures(done.failed, full))))
     shown([done.so_far() + "; the same call goes on from here"])
 

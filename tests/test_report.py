@@ -116,7 +116,12 @@ def test_durations(seconds, expected):
 
 
 def test_lines_of_a_call(made):
-    lines = [line for line in made.first.text.splitlines() if line.startswith("boldmill: ")]
+    beforehand, *lines = [line for line in made.first.text.splitlines() if line.startswith("boldmill: ")]
+    assert re.fullmatch(
+        r"boldmill: to make: 2 sessions, 1 ROI arrays; about [\d.]+ [kM]B for the sessions, [\d.]+ [MGT]B are free;"
+        r" \d+ s of one core, \d+ s with \d+ cores where the disk keeps up",
+        beforehand,
+    )
     assert re.match(r"boldmill: 1 of 2 sessions, 0 of 1 ROI arrays; \d+ s, about \d+ s to go", lines[0])
     assert any(re.match(r"boldmill: 2 of 2 sessions, 1 of 1 ROI arrays; \d+ s$", line) for line in lines)
     assert made.first.jobs == [("arrays", "general.fmri.npy"), ("pack", "session_01.h5"), ("pack", "session_02.h5")]
@@ -326,9 +331,12 @@ def test_a_disk_that_is_too_small(monkeypatch, tmp_path):
     run = tmp_path / "run.nii.gz"
     run.write_bytes(bytes(1000000))
     Job.input.runs = [run]
-    assert costs.too_much(None, [Job()], str(tmp_path / "cache")) is None
+    wanted = costs.made_of(None, Job())
+    assert costs.too_much(wanted, str(tmp_path / "cache")) is None
     monkeypatch.setattr(costs, "free_at", lambda folder: 500000)
-    assert "about 780 kB will be written, and 500 kB are free" in costs.too_much(None, [Job()], str(tmp_path))
+    assert "about 780 kB will be written, and 500 kB are free" in costs.too_much(wanted, str(tmp_path))
+    on_cluster = costs.beforehand([("sessions", 40)], 3.7e10, 460, None, str(tmp_path))
+    assert on_cluster == "to make: 40 sessions; about 37 GB for the sessions, 500 kB are free; 8 min of one core"
     every = [{"sessions": {1: 4e5}, "arrays": {"a": 2e5}, "seconds": 3}]
     assert "this does not fit" in list(costs.together(every, 2, str(tmp_path)))[-1]
 

@@ -80,15 +80,24 @@ def free_at(folder):
     return stat.f_bavail * stat.f_frsize
 
 
-def too_much(dag, jobs, cache):
-    """A sentence where what the jobs will write does not fit on the disk, or None."""
-    wanted, free = sum(made_of(dag, job) for job in jobs), free_at(cache)
+def too_much(wanted, cache):
+    """A sentence where so many bytes do not fit on the disk, or None."""
+    free = free_at(cache)
     if wanted * MARGIN <= free:
         return None
     return (
         f"{cache}: about {size(int(wanted))} will be written, and {size(free)} are free; free some, name another "
         "cache, or set route: direct"
     )
+
+
+def beforehand(todo, wanted, seconds, cores, cache):
+    """What a call is about to do, in a line. todo: [(name, number)]; wanted: bytes of sessions; cores: None on a
+    cluster."""
+    what = ", ".join(f"{count} {name}" for name, count in todo)
+    disk = f"about {size(int(wanted))} for the sessions, {size(free_at(cache))} are free; " if wanted else ""
+    with_all = f", {duration(seconds / cores)} with {cores} cores where the disk keeps up" if cores else ""
+    return f"to make: {what}; {disk}{duration(seconds)} of one core{with_all}"
 
 
 # Estimates before anything is done

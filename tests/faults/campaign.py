@@ -10,9 +10,9 @@ write, synchronisation and rename. After each run
                         says why;
   - killed:             an output that is there is complete.
 
-A write that is changed on its way (one byte, without a word) counts like a fault: refused, or nothing that a user
-gets is other than it should be. A write, synchronisation, rename or close of an output that fails must not end with status 0, even if the bytes are
-right: the disk said that they are not safe. And in the run without a fault no file gets its name before it is
+A write, synchronisation, rename or close of an output that fails must not end with status 0, even if the bytes are
+right: the disk said that they are not safe. A write that is changed on its way (one byte, without a word) must be
+refused, unless nothing that a user gets is changed. And in the run without a fault no file gets its name before it is
 synchronised, and each folder is synchronised after its last rename.
 
 tests/faults/shim.c does the failing. --most N takes N places of each kind, spread evenly (the short form). --sites

@@ -4,7 +4,7 @@ import h5py
 
 
 def content(file):
-    """{name: bytes, or the text of an attribute}; `file` is a path or a file of bytes. A text, where it cannot be read."""
+    """{name: bytes, or an attribute's text}; a text where h5py cannot read it. `file`: a path, or a file of bytes."""
     found = {}
 
     def look(name, item):
