@@ -1,6 +1,5 @@
 #include "core/mem.h"
 #include "io/describe_kinds.h"
-#include "io/open.h"
 #include "io/runjson.h"
 #include "io/seriesfile.h"
 #include "io/seriesfile_seal.h"
@@ -123,7 +122,7 @@ json_t *bm_describe_stream(const char *path, struct bm_bytes *in, const struct b
 json_t *bm_describe_hdf5(const char *path, struct bm_bytes *in, const struct bm_describe_how *how,
                          struct bm_error *err)
 {
-    struct bm_source *src = bm_open_hdf5(path, in, err);
+    struct bm_source *src = bm_seriesfile_reopen(path, in, err);
     json_t *info = src ? describe_source(src, "series", how, err) : NULL;
 
     if (info && how->verify && bm_series_check_seal(path, err)) {

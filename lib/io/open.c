@@ -6,19 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct bm_source *bm_open_hdf5(const char *path, struct bm_bytes *in, struct bm_error *err)
-{
-    const bool file = strcmp(path, "-") != 0 && bm_bytes_raw_size(in) >= 0, good = file && !bm_bytes_gzip(in);
-
-    if (!good)
-        (void)bm_fail(err, BM_EDATA,
-                      file ? "%s: HDF5 cannot be read gzipped; gunzip the file"
-                           : "%s: HDF5 cannot be read from a pipe; name the file",
-                      bm_bytes_name(in));
-    bm_bytes_close(in);
-    return good ? bm_seriesfile_source(path, err) : NULL;
-}
-
 struct bm_source *bm_open_source(const char *path, struct bm_error *err)
 {
     struct bm_bytes *in = bm_bytes_open(path, err);
@@ -31,7 +18,7 @@ struct bm_source *bm_open_source(const char *path, struct bm_error *err)
     if (p && got >= 6 && !memcmp(p, "\x93NUMPY", 6))
         return bm_stream_source(in, err);
     if (p && got == 8 && !memcmp(p, "\x89HDF\r\n\x1a\n", 8))
-        return bm_open_hdf5(path, in, err);
+        return bm_seriesfile_reopen(path, in, err);
     if (p && got == 0)
         (void)bm_fail(err, BM_EDATA, "%s: is empty; its writer failed, see its message", bm_bytes_name(in));
     else if (p)

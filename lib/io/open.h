@@ -3,12 +3,9 @@
 #define BM_IO_OPEN_H
 
 #include "core/series.h"
-#include "io/bytes.h"
 
 /* "-" or a file holding a tile stream, or a series file. */
 struct bm_source *bm_open_source(const char *path, struct bm_error *err) BM_MUST_USE;
-/* A series file of which `in` has read the start, and which is closed: HDF5 opens it once more, by its name. */
-struct bm_source *bm_open_hdf5(const char *path, struct bm_bytes *in, struct bm_error *err) BM_MUST_USE;
 /* Several inputs one after the other, as one series; each is opened when its turn comes. `paths` must outlive it. It
  * has a want(). */
 struct bm_source *bm_open_sources(char *const *paths, size_t n, struct bm_error *err) BM_MUST_USE;

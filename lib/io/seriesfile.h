@@ -8,8 +8,11 @@
 #define BM_IO_SERIESFILE_H
 
 #include "core/series.h"
+#include "io/bytes.h"
 
 struct bm_source *bm_seriesfile_source(const char *path, struct bm_error *err) BM_MUST_USE;
+/* The same, where `in` has read the start of the file, and is closed: HDF5 opens it once more, by its name. */
+struct bm_source *bm_seriesfile_reopen(const char *path, struct bm_bytes *in, struct bm_error *err) BM_MUST_USE;
 /* Opens a file as a reader would and looks at every structure, those that only others read among them; `runs` is how
  * many runs there must be; messages call it shown_as. Appends a struct bm_series_part (io/seriesfile_seal.h) to
  * `tiles` for each tile, which is still to be compared. */

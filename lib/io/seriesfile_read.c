@@ -273,6 +273,19 @@ struct bm_source *bm_seriesfile_source(const char *path, struct bm_error *err)
     return open_as(path, path, err);
 }
 
+struct bm_source *bm_seriesfile_reopen(const char *path, struct bm_bytes *in, struct bm_error *err)
+{
+    const bool file = strcmp(path, "-") != 0 && bm_bytes_raw_size(in) >= 0, good = file && !bm_bytes_gzip(in);
+
+    if (!good)
+        (void)bm_fail(err, BM_EDATA,
+                      file ? "%s: HDF5 cannot be read gzipped; gunzip the file"
+                           : "%s: HDF5 cannot be read from a pipe; name the file",
+                      bm_bytes_name(in));
+    bm_bytes_close(in);
+    return good ? bm_seriesfile_source(path, err) : NULL;
+}
+
 /* ---- what was written ---- */
 
 /* What the runs say of the whole file. */

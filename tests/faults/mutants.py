@@ -23,6 +23,7 @@ NO_SYNC = (
     "return bm_commit_sync_folder(c->path, err);",
     "return c->fd >= 0 ? bm_commit_sync_folder(c->path, err) : 0;",
 )
+NOT_AGAIN = ("c->reserved + c->appended > 0 ? read_again(c, fd, NULL, err) : 0;", "0;")
 FSYNC, RENAME = "if (fsync(c->fd))", "if (rename(c->temp, c->path))"
 NAME_FIRST = (
     "    if (fsync(c->fd))",
@@ -36,6 +37,7 @@ NULL_CHECK = ("    if (!c)\n        return NULL;\n    c->fd = c->slot", "    c->
 GZIP = "if (get_u32(t) != bm_inflater_crc32(b->z))"
 SEAL = ("return !memcmp(seal + sizeof SEAL - 1, digits", "return memcmp(seal + sizeof SEAL - 1, digits")
 TILE = ("!= r->crcs[tile->index])", "== ~r->crcs[tile->index])")
+NO_SEAL = ("if (memcmp(have, want, SEAL) != 0)", "if (memcmp(have, want, SEAL) != 0 && size < SEAL)")
 H5_CLOSE = ("bm_h5_close(file, err))", "bm_h5_close(file, err) > 0)")
 # campaign, the part of it that is enough, file: what is wrong, text, what comes in its place
 MUTANTS = {
@@ -51,7 +53,9 @@ MUTANTS = {
         ("a write cut short taken as whole", "        n -= (size_t)k;", "        n = 0;"),
         ("a write that nobody checks", *BAD_WRITE),
         ("temporaries left behind", "if (!c->direct && c->slot >= 0)", "if (!c->direct && c->slot > MAX_OPEN)"),
+        ("what was written is not read again", *NOT_AGAIN),
     ],
+    ("faults", "zscore", "lib/io/seriesfile_seal.c"): [("tiles are not read again", "|| crc != tiles[i].crc)", ")")],
     ("faults", "detrend", COMMIT): [
         ("a close that nobody checks", "close(fd) && errno != EINTR", "close(fd) && errno == ENOEXEC"),
     ],
@@ -102,6 +106,7 @@ MUTANTS = {
         ("streams without their checksum", "!strcmp(crc, mine)", "strcmp(crc, mine) < 1000"),
     ],
     ("damage", "plain.h5", "lib/io/seriesfile_read.c"): [("tiles without their checksum", *TILE)],
+    ("damage", "packed.h5", "lib/io/seriesfile_seal.c"): [("series files without their seal", *NO_SEAL)],
     ("damage", "bold", "lib/io/bytes.c"): [("gzip without its checksum", GZIP, GZIP.replace("!= ", "== ~"))],
     ("kills", "", COMMIT): [("outputs written in place", *IN_PLACE)],
 }
