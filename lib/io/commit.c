@@ -394,9 +394,7 @@ static int publish(struct bm_commit *c, struct bm_error *err)
         return refuse_input(c->path, err);
     if (fsync(c->fd))
         return bm_fail_errno(err, c->name, "cannot be synchronised to the disk");
-    if (check_written(c, err))
-        return -1;
-    if (close_checked(c, err))
+    if (check_written(c, err) || bm_inputs_check(err) || close_checked(c, err))
         return -1;
     if (rename(c->temp, c->path))
         return bm_fail_errno(err, c->name, "cannot be put in place");
@@ -409,10 +407,10 @@ int bm_commit_done(struct bm_commit *c, struct bm_error *err)
 {
     int status = c->away ? bring_home(c, err) : 0;
 
-    if (!status)
-        status = bm_inputs_check(err);
-    if (!status)
-        status = c->direct ? close_checked(c, err) : publish(c, err);
+    if (!status && c->direct)
+        status = bm_inputs_check(err) || close_checked(c, err) ? -1 : 0;
+    else if (!status)
+        status = publish(c, err);
     if (status)
         bm_commit_drop(c);
     else

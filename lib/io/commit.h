@@ -2,7 +2,7 @@
  *
  *     struct bm_commit *c = bm_commit_open(path, &err);
  *     ... write to bm_commit_fd(c) or to the file bm_commit_temp(c) ...
- *     bm_commit_done(c, &err)      a look at the inputs (io/inputs.h), fsync, opened and read again, close, rename,
+ *     bm_commit_done(c, &err)      fsync, opened and read again, a look at the inputs (io/inputs.h), close, rename,
  *                                  fsync of the directory
  *     bm_commit_drop(c)            otherwise: the temporary is removed
  *
