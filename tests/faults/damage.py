@@ -6,7 +6,7 @@ through the program that is to find the damage, arrays through the Python packag
 
   - a status other than 0 is right;
   - status 0 is right only if everything that a user gets from the file is as before (gzip headers hold a time and a
-    name, HDF5 files have gaps: bits that mean nothing). Of a series file that includes all that h5py finds in it.
+    name). Of a series file that includes all that h5py finds in it.
 
 Cuts: every length from 0 to the file's own. Flips: --flips places in all, spread evenly over the files' bits.
 """
