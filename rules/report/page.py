@@ -16,6 +16,7 @@ from report.sessions import Session, charts, pictures_of
 NOTE = """Slices from bottom to top, the right of the brain on the right, one scale for all sessions. Time courses run
 from left to right through all runs of a session, and share their axes with the other sessions; a line in them that
 touches the edge goes further."""
+CHARTED = "A dot is a run, a line the median of a session’s runs. Below stand the numbers of the sessions."
 
 
 ORDER = ("Overview", "All runs", "Missing runs", "Table of sessions", "Pictures", "Arrays", "Counts", "Settings")
@@ -43,7 +44,7 @@ def told(sessions, facts, settings, made):
 def measured(sessions, made):
     return {
         "Overview": tables.tiles(sessions),
-        "All runs": charts(sessions),
+        "All runs": tag("p", CHARTED, kind="note") + charts(sessions),
         "Table of sessions": tables.session_table(sessions, made),
         "Pictures": tag("p", NOTE, kind="note") + pictures_of(sessions),
         "Definitions": tables.definitions(sessions),
