@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+STEP = 1 << 24  # bytes read at once
 
 
 def sync(folder: Path) -> None:
@@ -34,16 +37,39 @@ def make_folder(folder: Path) -> None:
         sync(folder.parent)
 
 
+class Written:
+    """A file that is written, and the CRC-32 of what that was."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.crc32 = file, 0
+
+    def write(self, data: bytes) -> int:
+        self.crc32 = zlib.crc32(data, self.crc32)
+        return self.file.write(data)
+
+
+def check(path: Path, crc32: int) -> None:
+    """What is read again must be what was written."""
+    found = 0
+    with open(path, "rb") as file:
+        while piece := file.read(STEP):
+            found = zlib.crc32(piece, found)
+    if found != crc32:
+        raise OSError(errno.EIO, "what was written is not what stands on the disk; check the file system", str(path))
+
+
 @contextmanager
-def whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def whole(path: str | os.PathLike[str]) -> Iterator[Written]:
     """A file to be written, which gets its name when the block ends without an error and all is on the disk."""
     path = Path(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(8)}.tmp")
     try:
         with open(draft, "xb") as file:
-            yield file
+            written = Written(file)
+            yield written
             file.flush()
             os.fsync(file.fileno())
+        check(draft, written.crc32)
         os.replace(draft, path)
         sync(path.parent)
     except BaseException:
