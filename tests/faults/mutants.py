@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMIT = "lib/io/commit.c"
 IN_PLACE = (
     "c->temp = temp_name(c, err);",
-    "c->temp = c->slot > MAX_OPEN ? temp_name(c, err) : bm_strdup(c->path, err);",
+    "c->temp = c->slot > MAX_OPEN ? temp_name(c, err)"
+    ' : bm_format(err, c->path[0] == 0x2f ? "/%s" : "./%s", c->path);',
 )
 NO_SYNC = (
     "return bm_commit_sync_folder(c->path, err);",
@@ -55,7 +56,7 @@ MUTANTS = {
         ("temporaries left behind", "if (!c->direct && c->slot >= 0)", "if (!c->direct && c->slot > MAX_OPEN)"),
         ("what was written is not read again", *NOT_AGAIN),
     ],
-    ("faults", "zscore", "lib/io/seriesfile_seal.c"): [("tiles are not read again", "|| crc != tiles[i].crc)", ")")],
+    ("faults", "detrend", "lib/io/seriesfile_seal.c"): [("tiles are not read again", "|| crc != tiles[i].crc)", ")")],
     ("faults", "detrend", COMMIT): [
         ("a close that nobody checks", "close(fd) && errno != EINTR", "close(fd) && errno == ENOEXEC"),
     ],
