@@ -63,7 +63,7 @@ rule subject_report:
     """Draws what was measured, and tells what was counted: one HTML file a subject."""
     input:
         quality=measured_sessions,
-        made=ancient(made_files),
+        made=made_files,
         motion=lambda wildcards: [
             path for facts in report_facts(wildcards)["sessions"] for path in facts["motion"] if path
         ],

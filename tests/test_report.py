@@ -479,6 +479,14 @@ def test_arrays_and_report_in_one_call(root, tmp_path):
     assert flow.path(PAGE).read_text().count(".fmri.npy</code>") == 2
 
 
+def test_a_missing_page_is_made_while_arrays_are_made_again(root, tmp_path):
+    flow = Flow(tmp_path, {"root": str(root)})
+    flow(GENERAL, PAGE)
+    flow.path(PAGE).unlink()
+    done = flow("all", "report", clean={"order": 2})
+    assert ("arrays", "general.fmri.npy") in done.jobs and flow.path(PAGE).exists()
+
+
 def test_missing_runs_are_in_the_report(root, tmp_path):
     holes = tmp_path / "root"
     shutil.copytree(root, holes)

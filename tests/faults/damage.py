@@ -45,6 +45,11 @@ class Target:
     check: list  # program and arguments, called in the folder of the copy
     content: list  # the same, on standard output; empty: what numpy and json read from the files
     python: bool = False  # is it to be opened through the Python package too?
+    h5py: bool = False  # is what h5py finds in it a part of the content?
+    name: str = ""
+
+    def __post_init__(self):
+        self.name = self.name or self.path.name
 
 
 def targets(folder, program):
@@ -59,7 +64,10 @@ def targets(folder, program):
     verify = ["boldinfo", "--verify", "--json", "rows.json"]
     found = [Target(run, [], ["nifti2h5", run.name, "out.npys"], ["nifti2h5", run.name, "-"])]
     for path in (folder / "stream.npys", packed, folder / "plain.h5", gzipped(folder / "stream.npys")):
-        found.append(Target(path, [], ["boldinfo", "--verify", path.name], ["concat", path.name, "-"]))
+        content, h5py = ["concat", path.name, "-"], path.suffix == ".h5"
+        found.append(Target(path, [], ["boldinfo", "--verify", path.name], content, h5py=h5py))
+        if h5py:
+            found.append(Target(path, [], ["concat", path.name, "out.npys"], content, name=f"read-{path.name}"))
     mask, table = folder / "roi.nii.gz", gzipped(folder / "confounds1.tsv")
     cut = ["applymask", "--roi", mask.name, packed.name]
     clean = ["denoise", "--confounds", table.name, "--confounds", "confounds2.tsv", packed.name]
@@ -120,7 +128,7 @@ class Damage:
         if not target.content:
             return 0, [as_read(Path(folder) / path.name) for path in [target.path, *target.beside]]
         done, path = self.call(target.content, folder), Path(folder) / target.path.name
-        return done.returncode, done.stdout, series_content.content(path) if path.suffix == ".h5" else None
+        return done.returncode, done.stdout, series_content.content(path) if target.h5py else None
 
     def many(self, target, good, jobs):
         """The same as `one` for each, where boldinfo finds the damage: it takes many files in one call."""
@@ -162,7 +170,7 @@ class Damage:
     def count(self, target, what, found, same, who):
         self.tally["found" if found else "without effect" if same else "MISSED"] += 1
         if not found and not same:
-            self.bad.append(f"{target.path.name}: {what}: {who}")
+            self.bad.append(f"{target.name}: {what}: {who}")
 
     def test(self, target, flips, cuts, pool):
         data, start, before = target.path.read_bytes(), time.monotonic(), collections.Counter(self.tally)
@@ -186,7 +194,7 @@ class Damage:
         else:
             list(pool.map(lambda job: self.one(target, good, *job), jobs))
         counts = ", ".join(f"{name} {n - before[name]}" for name, n in self.tally.items() if n > before[name])
-        print(f"{target.path.name:28} {len(data):7} bytes {time.monotonic() - start:5.0f} s   {counts}", flush=True)
+        print(f"{target.name:28} {len(data):7} bytes {time.monotonic() - start:5.0f} s   {counts}", flush=True)
 
 
 def main():
@@ -200,7 +208,7 @@ def main():
     with tempfile.TemporaryDirectory(dir=FAST) as folder, ThreadPoolExecutor(args.jobs) as pool:
         damage = Damage(args, Path(folder))
         for target in targets(Path(folder), damage.program):
-            if args.only in target.path.name:
+            if args.only in target.name:
                 damage.test(target, args.flips, args.cuts, pool)
     for line in damage.bad[:50]:
         print(line)

@@ -97,8 +97,8 @@ class Kills:
         found = [path for path in self.cache.rglob("*") if path.suffix in (".npy", ".json", ".h5")]
         pages = [path.read_text().endswith("</html>\n") for path in self.cache.rglob("report.html")]
         if pages != [True]:
-            print((self.folder / "log").read_text()[-6000:])
-            print(*sorted(str(path.relative_to(self.folder)) for path in self.cache.rglob("*")), sep="\n")
+            for log in sorted((self.folder / ".snakemake/log").glob("*.log"))[-2:]:
+                print(log.read_text())
             return {"the report is not whole": pages}
         described = [path for path in found if path.suffix in (".json", ".h5")]
         verify = [ROOT / "bin/boldinfo", "--verify", *described]

