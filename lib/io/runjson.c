@@ -26,11 +26,9 @@ json_t *bm_runjson_textn(const char *s, size_t n)
     if (value)
         return value;
     ascii = bm_json_alloc(n + 1);
-    if (!ascii)
-        return NULL;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; ascii && i < n; i++)
         ascii[i] = (unsigned char)s[i] >= 0x80 ? '?' : s[i];
-    value = json_stringn(ascii, n);
+    value = ascii ? json_stringn(ascii, n) : NULL;
     bm_json_free(ascii);
     return value;
 }

@@ -38,7 +38,7 @@ PARSERS = [
     "io/niftiaffine", "io/niftiextension", "io/niftiwide", "io/stream", "io/runjson", "io/sealed", "io/jsonmem",
     "io/designs", "io/confounds", "io/confounds_columns", "io/labels", "io/labelcounts", "io/roi",
     "io/maskfile", "io/bidsname", "io/runname", "io/scan", "io/rowsfile", "io/seriesfile_layout",
-    "io/seriesfile_read", "io/hdf5", "io/hdf5_tiles",
+    "io/seriesfile_read", "io/seriesfile_seal", "io/hdf5", "io/hdf5_tiles",
 ]
 # fmt: on
 COMMIT = ["io/commit"]

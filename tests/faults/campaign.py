@@ -16,7 +16,8 @@ refused, unless nothing that a user gets is changed. And in the run without a fa
 synchronised, and each folder is synchronised after its last rename.
 
 tests/faults/shim.c does the failing. --most N takes N places of each kind, spread evenly (the short form). --sites
-lets calls fail once for each chain of functions that leads to them, in one way: what coverage needs.
+lets calls fail once for each chain of functions that leads to them, in one way, and changes each write so: what
+coverage needs.
 """
 
 import argparse
@@ -326,6 +327,7 @@ class Campaign:
     def faults(self, case, counts):
         if self.args.sites:
             yield from ({"call": call, "at": at, "how": ERRORS[call][0]} for call, at in case.sites)
+            yield from ({"call": call, "at": at, "how": "changed"} for call, at in case.sites if call == "write")
             return
         for call, ways in ERRORS.items():
             for at in self.places(counts.get(call, 0)):

@@ -264,6 +264,27 @@ static void temporaries_that_change(void)
     }
 }
 
+/* Neither one that is known when the output is opened, nor one that comes to stand there later. */
+static void inputs_are_no_outputs(void)
+{
+    struct bm_error err = {0}, late = {0};
+    struct stat st;
+    char in[1200];
+
+    empty_scratch();
+    (void)snprintf(in, sizeof in, "%s", put_text("in", "kept"));
+    bm_inputs_watch();
+    REQUIRE(stat(in, &st) == 0 && bm_inputs_note(in, &st, &err) == 0, &err);
+    CHECK(!bm_commit_open(in, &err) && err.code == BM_EUSAGE);
+    CHECK_ERR_CONTAINS(&err, "in: is an input, too");
+    struct bm_commit *c = bm_commit_open(scratch("out"), &late);
+    REQUIRE(c && bm_commit_write(c, "x", 1, &late) == 0, &late);
+    CHECK(link(in, scratch("out")) == 0 && bm_commit_done(c, &late) == -1 && late.code == BM_EUSAGE);
+    CHECK_ERR_CONTAINS(&late, "out: is an input, too");
+    CHECK(holds(in, "kept") && files_left() == 2);
+    empty_scratch();
+}
+
 static void names_in_the_working_directory(void)
 {
     struct bm_error err = {0};
@@ -542,6 +563,7 @@ int main(void)
         UNIT(temporaries_that_change),
         UNIT(targets_that_cannot_be_looked_at),
         UNIT(sockets_are_refused),
+        UNIT(inputs_are_no_outputs),
         UNIT(inputs_that_change),
         UNIT(as_many_inputs_as_there_are),
         UNIT(remove_all_removes_all), /* the last: nothing can be opened after it */

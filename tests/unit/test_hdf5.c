@@ -84,6 +84,8 @@ WRAP(htri_t, H5Aexists, (hid_t id, const char *name), (id, name), -1)
 WRAP(herr_t, H5Awrite, (hid_t id, hid_t type, const void *data), (id, type, data), -1)
 WRAP(hid_t, H5Dcreate2, (hid_t at, const char *name, hid_t type, hid_t space, hid_t lcpl, hid_t dcpl, hid_t dapl),
      (at, name, type, space, lcpl, dcpl, dapl), -1)
+WRAP(herr_t, H5Dget_chunk_info_by_coord, (hid_t id, const hsize_t *at, unsigned *mask, haddr_t *address, hsize_t *n),
+     (id, at, mask, address, n), -1)
 WRAP(herr_t, H5Dget_chunk_storage_size, (hid_t id, const hsize_t *at, hsize_t *n), (id, at, n), -1)
 WRAP(hid_t, H5Dget_create_plist, (hid_t id), (id), -1)
 WRAP(hid_t, H5Dget_space, (hid_t id), (id), -1)

@@ -69,6 +69,7 @@ WRAP(int, mkdir, (const char *path, mode_t mode), (path, mode), -1)
 WRAP(int, getentropy, (void *data, size_t n), (data, n), -1)
 WRAP(locale_t, newlocale, (int mask, const char *name, locale_t base), (mask, name, base), (locale_t)0)
 WRAP_TRANSFER(read, (int fd, void *data, size_t n), (fd, data, n), (fd, data, n / 2), "ap")
+WRAP_TRANSFER(pread, (int fd, void *data, size_t n, off_t at), (fd, data, n, at), (fd, data, n / 2, at), "ap")
 WRAP_TRANSFER(write, (int fd, const void *data, size_t n), (fd, data, n), (fd, data, n / 2), "apn")
 
 static atomic_bool held, opened; /* outputs stop before they are opened; one got there */
