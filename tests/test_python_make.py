@@ -164,7 +164,8 @@ def test_an_interrupt_ends_everything(run, tmp_path):
     with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, root, cache], stderr=subprocess.PIPE, text=True
     ) as child:
-        assert "making" in child.stderr.readline()
+        while "making" not in (line := child.stderr.readline()):
+            assert line
         child.send_signal(signal.SIGINT)
         said = child.stderr.read()
         assert child.wait(60) != 0 and "KeyboardInterrupt" in said
