@@ -63,25 +63,22 @@ def build_core(target):
     subprocess.run(command, cwd=ROOT, check=True)
 
 
-def has(package):
-    return subprocess.run(["pkg-config", "--exists", package], check=False).returncode == 0
-
-
-def missing():
+def lacks(*libraries):
     """What `make` would need and does not find."""
-    tools = [name for name in ("make", "pkg-config") if not shutil.which(name)]
-    return tools or [name for name in ("hdf5", "zlib", "jansson") if not has(name)]
+    wanted = ["make:make", *(f"{name}.pc:{name}" for name in libraries)]
+    ask = {"cwd": ROOT, "env": os.environ | {"NEED": "ask"}, "stdout": subprocess.PIPE, "text": True}
+    return subprocess.run(["sh", "make/need.sh", *wanted], check=True, **ask).stdout.split()
 
 
 def build_programs(folder):
     """Makes the programs and puts them into `folder`; says why where that cannot be."""
     if os.environ.get("BOLDMILL_PROGRAMS") == "no":
         return
-    if lacking := missing():
+    if lacking := lacks("hdf5", "zlib", "jansson"):
         print(f"boldmill: {', '.join(lacking)} not found: the package is built without the programs", file=sys.stderr)
         return
     # Without ISA-L make would try to install it; a package's build does not.
-    isal = "auto" if has("libisal") else "no"
+    isal = "no" if lacks("libisal") else "auto"
     where = ROOT / ("bin" if isal == "auto" else "build/release-zlib/bin")
     targets = [str((where / name).relative_to(ROOT)) for name in PROGRAMS]
     environment = {name: value for name, value in os.environ.items() if name not in ("CC", "MAKEFLAGS")}

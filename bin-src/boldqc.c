@@ -13,7 +13,7 @@ static int64_t order = 1, voxels = 300, threads;
 
 static const struct cli_option options[] = {
     {"order", 'k', CLI_INT, &order, "K",
-     "Order of the polynomial that is taken out of each voxel before its standard deviation is taken; 0 is the mean "
+     "Degree of the polynomial that is taken out of each voxel before its standard deviation is taken; 0 is the mean "
      "alone.",
      0, BM_MAX_ORDER, NULL, false},
     {"voxels", 'n', CLI_INT, &voxels, "N",

@@ -64,7 +64,7 @@ static const struct cli_option options[] = {
 static const struct cli_program program = {
     .name = "hrfshift",
     .purpose = "Label each time point with what was on the screen one haemodynamic delay earlier",
-    .usage = "--design FILE [OPTIONS] INPUT OUTPUT",
+    .usage = "[--design FILE] [OPTIONS] INPUT OUTPUT",
     .description = "Attaches one metadata row to each time point: stimulus_history (the last N stimuli presented, "
                    "oldest first, -1 for "
                    "none yet, restarted every run), subject_idx, session, run, time (TR index), trial (index of the "

@@ -1,6 +1,7 @@
 #!/bin/sh
 # need.sh WHAT:PACKAGE... - sees that each WHAT is there, or installs PACKAGE with apt, or says what to install.
 # WHAT is a command, NAME.pc (a pkg-config module), venv, or sanitizers (clang's). "optional:WHAT:PACKAGE" only warns.
+# NEED=ask prints the packages that are missing and does nothing about it.
 set -u
 
 # A library that pkg-config does not know, but the compiler finds.
@@ -33,6 +34,7 @@ for entry in "$@"; do
     *) have "${entry%%:*}" || missing="$missing ${entry##*:}" ;;
   esac
 done
+[ "${NEED-}" != ask ] || { echo "$missing$optional"; exit 0; }
 [ -n "$missing$optional" ] || exit 0
 
 as_root=''

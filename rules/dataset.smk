@@ -9,6 +9,7 @@ subjects, sessions, scans = DATA.subjects, DATA.sessions, DATA.scans
 task_runs, all_runs = DATA.task_runs, DATA.all_runs
 subject_number, repetition_time, sampled = DATA.subject_number, DATA.repetition_time, DATA.sampled
 needed, events, categories, selection = DATA.needed, DATA.events, DATA.categories, DATA.selection
+unnamed = DATA.unnamed
 
 
 def place(wildcards):

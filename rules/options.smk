@@ -117,7 +117,7 @@ def label_settings(wildcards):
     """The section on labels. Where events are given to hrfshift one by one, so are the categories of all of them: it
     sees no more than those of its own runs, and a session's ids must be those of all."""
     labels, designs = config["labels"], design_options(wildcards)
-    if labels["categories"] is None and designs and "{" not in designs[0] and events(design_files(wildcards)):
+    if unnamed() and designs and "{" not in designs[0] and events(design_files(wildcards)):
         return {**labels, "categories": categories(wildcards.subject)}
     return labels
 

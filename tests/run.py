@@ -1,7 +1,8 @@
 """Runs the test suites one after the other and adds up what they count: `make check`.
 
 Each stage is a style check, a build (warnings are errors), a set of unit test programs, or a pytest call. The last
-line is "N passed, N failed, N skipped". Output of a stage is shown when it fails, and why tests were skipped.
+line is "N passed, N failed, N skipped"; what failed is named again just before it, where the end of a log shows it.
+Output of a stage is shown when it fails, and why tests were skipped.
 """
 
 import argparse
@@ -23,6 +24,7 @@ class Count:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
         self.notes = []
+        self.failures = []
 
     def add(self, name, passed, failed, skipped, seconds):
         self.passed += passed
@@ -30,6 +32,11 @@ class Count:
         self.skipped += skipped
         self.notes.append((name, passed, failed, skipped, seconds))
         print(f"== {name}: {passed} passed, {failed} failed, {skipped} skipped ({seconds:.0f} s)", flush=True)
+
+    def failure(self, name, output):
+        """Keeps what the end of the log says of a failure: its name and the last of its output."""
+        lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+        self.failures.append("\n    ".join([f"failed: {name}", *(line[:200] for line in lines[-8:])]))
 
 
 def call(command, **env):
@@ -52,6 +59,7 @@ def one(count, name, command, **env):
     status, output, seconds = call(command, **env)
     if status:
         print(output[-6000:])
+        count.failure(name, output)
     count.add(name, int(not status), int(bool(status)), 0, seconds)
     return not status
 
@@ -68,10 +76,11 @@ def unit(count, variant, folder):
             f = 1
         if f:
             print(f"{program}:\n{output[-4000:]}")
+            count.failure(program.relative_to(ROOT), output)
         passed, failed, skipped = passed + p, failed + f, skipped + s
     if not programs:
         failed = 1
-        print(f"no unit tests in {folder}")
+        count.failure(f"unit tests, {variant}", f"no unit tests in {folder}")
     count.add(f"unit tests, {variant}", passed, failed, skipped, time.monotonic() - start)
 
 
@@ -88,8 +97,13 @@ def pytest(count, name, paths, jobs=1, **env):
                 total += int(suite.get("tests", 0))
                 failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
                 skipped += int(suite.get("skipped", 0))
+                for case in suite.iter("testcase"):
+                    for bad in (*case.findall("failure"), *case.findall("error")):
+                        errors = [line for line in (bad.text or "").splitlines() if line.startswith(("E ", "tests/"))]
+                        count.failure(f"{case.get('classname')}::{case.get('name')}", "\n".join(errors))
     if status and not failed:
         failed = 1
+        count.failure(name, output)
     # names of what failed or was skipped, and why; the whole report when something failed
     print(output[-20000:] if failed else "\n".join(re.findall(r"^SKIPPED.*$", output, re.M)))
     count.add(name, total - failed - skipped, failed, skipped, seconds)
@@ -103,6 +117,7 @@ def campaign(count, name, target, **options):
     failed = failed or int(bool(status))
     if failed:
         print(output[-6000:])
+        count.failure(name, output)
     count.add(name, passed, failed, 0, seconds)
 
 
@@ -199,6 +214,8 @@ def main():
     print()
     for name, passed, failed, skipped, seconds in count.notes:
         print(f"{name:45s} {passed:5d} passed {failed:4d} failed {skipped:4d} skipped {seconds:6.0f} s")
+    if count.failures:
+        print("", *count.failures[:20], sep="\n")
     print(f"\n{count.passed} passed, {count.failed} failed, {count.skipped} skipped", flush=True)
     return int(count.failed > 0 or count.passed == 0)
 

@@ -202,6 +202,19 @@ def test_events_are_inherited(raw, tmp_path):
     assert given(words, "categories") == ["cat,face,house"]
 
 
+def test_events_that_hold_ids(raw):
+    """No session needs the events of others, as names do."""
+    number = {name: str(7 * i) for i, name in enumerate(makebids.NAMES)}
+    for path in root_of(raw).rglob("*_events.tsv"):
+        text = path.read_text().replace("trial_type", "image")
+        for name, digits in number.items():
+            text = text.replace(name, digits)
+        path.write_text(text)
+    labels = {"column": "image", "ids": "numbers"}
+    words = command(dry(raw, "cache/sub-01/V1.fmri.npy", labels=labels), "hrfshift")
+    assert given(words, "ids") == ["numbers"] and given(words, "categories") == []
+
+
 @pytest.mark.parametrize(
     "change, config, says",
     [
@@ -209,6 +222,7 @@ def test_events_are_inherited(raw, tmp_path):
         ("no description", {}, ["dataset_description.json: is missing"]),
         ("no events", {}, ["run-2_events.tsv: this design is missing", "layout: designs: null"]),
         ("tr", {}, ["differ in RepetitionTime (1.5, 3)", "pack: tr"]),
+        (None, {"labels": {"ids": "numbers", "categories": ["a"]}}, ["ids that are numbers have no categories"]),
         (None, {"layout": {"preset": "bidz"}}, ["bidz.yaml: there is no such preset", "fmriprep"]),
         (None, {"clean": {"confounds": {"columns": "csf"}}}, ["give layout: confounds"]),
         (None, {"rois": {"V1": {"file": "V1", "where": "ncsnr > 0.2"}}}, ["ncsnr", "no volume ncsnr is there"]),

@@ -124,6 +124,8 @@ static int make_temp(struct bm_commit *c, struct bm_error *err)
     c->fd = open(c->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (c->fd >= 0)
         return 0;
+    if (errno == ENOENT && !c->away)
+        return bm_fail(err, BM_ESYS, "%s: its folder is not there; make the folder, or check the name", c->name);
     return bm_fail_errno(err, c->name, "cannot be created");
 }
 

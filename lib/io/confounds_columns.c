@@ -1,6 +1,7 @@
 /* What is done to a confound table once it is read: columns chosen, expanded, filled, compared. */
 #include "io/confounds.h"
 
+#include "core/compare.h"
 #include "core/glob.h"
 #include "core/mem.h"
 #include "core/parse.h"
@@ -460,66 +461,26 @@ int bm_confounds_fill(struct bm_confounds *c, enum bm_missing policy, const bool
 
 /* ---- conditions ---- */
 
-enum operation { GREATER, GREATER_EQUAL, LESS, LESS_EQUAL, EQUAL, NOT_EQUAL };
-
 struct condition {
     struct bm_span column;
-    enum operation op;
+    enum bm_compare op;
     double number;
 };
-
-/* Takes the operator off the front of `a`. */
-static bool parse_operation(struct bm_span *a, enum operation *op)
-{
-    static const struct {
-        const char *text;
-        enum operation op;
-    } all[] = {{">=", GREATER_EQUAL}, {"<=", LESS_EQUAL}, {"!=", NOT_EQUAL}, {"==", EQUAL},
-               {">", GREATER},        {"<", LESS},        {"=", EQUAL}};
-
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        size_t n = strlen(all[i].text);
-        if (a->n >= n && memcmp(a->s, all[i].text, n) == 0) {
-            *op = all[i].op;
-            *a = (struct bm_span){a->s + n, a->n - n};
-            return true;
-        }
-    }
-    return false;
-}
 
 static int parse_condition(const char *text, struct condition *out, struct bm_error *err)
 {
     size_t n = strcspn(text, "<>=!");
     struct bm_span rest = span(text + n);
+    const size_t sign = bm_compare_parse(rest.s, rest.n, &out->op);
 
     out->column = bm_span_trim((struct bm_span){text, n});
-    bool good = parse_operation(&rest, &out->op) && out->column.n > 0;
-    rest = bm_span_trim(rest);
-    if (good && bm_parse_real_n(rest.s, rest.n, &out->number))
+    rest = bm_span_trim((struct bm_span){rest.s + sign, rest.n - sign});
+    if (sign && out->column.n && bm_parse_real_n(rest.s, rest.n, &out->number))
         return 0;
     return bm_fail(err, BM_EUSAGE,
                    "condition \"%.*s\": is none; write COLUMN OP NUMBER with > >= < <= = or !=, such as "
                    "'framewise_displacement > 0.5'",
                    BM_SPAN_ARG(span(text)));
-}
-
-static bool fulfils(double v, const struct condition *k)
-{
-    switch (k->op) {
-    case GREATER:
-        return v > k->number;
-    case GREATER_EQUAL:
-        return v >= k->number;
-    case LESS:
-        return v < k->number;
-    case LESS_EQUAL:
-        return v <= k->number;
-    case EQUAL:
-        return v == k->number;
-    default:
-        return !isnan(v) && v != k->number;
-    }
 }
 
 int bm_confounds_censor(const struct bm_confounds *c, const char *condition, bool *censored, struct bm_error *err)
@@ -534,7 +495,7 @@ int bm_confounds_censor(const struct bm_confounds *c, const char *condition, boo
     n = chosen ? mark(c, k.column, chosen, err) : -1;
     for (size_t i = 0; n > 0 && i < c->cols; i++)
         for (size_t r = 0; chosen[i] && r < c->rows; r++)
-            censored[r] |= fulfils(c->values[r * c->cols + i], &k);
+            censored[r] |= bm_compare_holds(c->values[r * c->cols + i], k.op, k.number);
     free(chosen);
     return n;
 }

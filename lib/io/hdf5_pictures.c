@@ -83,8 +83,8 @@ static int check_brick(struct bm_h5 *f, const char *name, const hsize_t dims[4],
         if (move_picture(id, i, dims, picture, false))
             status = bm_h5_fail_reading(err, f->name, "a picture cannot be read again");
         else if (bm_crc32(0, picture, picture_bytes(dims)) != crcs[i])
-            status = bm_fail(err, BM_ESYS, "%s: picture %zu is not what was written; check the file system", f->name,
-                             i);
+            status =
+                bm_fail(err, BM_ESYS, "%s: picture %zu is not what was written; check the file system", f->name, i);
     }
     if (id >= 0)
         (void)H5Dclose(id);

@@ -12,8 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const signs[] = {">", ">=", "<", "<=", "=", "!="};
-
 /* ---- SPEC ---- */
 
 static bool is_blank(char c)
@@ -22,31 +20,24 @@ static bool is_blank(char c)
 }
 
 /* Is there a condition's sign at s, with blanks around it? Returns its length, 0 for none. */
-static size_t sign_at(const char *text, const char *s, enum bm_roi_op *op)
+static size_t sign_at(const char *text, const char *s, enum bm_compare *op)
 {
-    size_t n = strcspn(s, " \t");
+    const size_t n = strcspn(s, " \t");
+    const bool apart = s > text && is_blank(s[-1]) && s[n];
 
-    if (s == text || !is_blank(s[-1]) || !s[n])
-        return 0;
-    for (int i = BM_ROI_GREATER; i <= BM_ROI_IS_NOT; i++) {
-        if (strlen(signs[i]) == n && !strncmp(s, signs[i], n)) {
-            *op = (enum bm_roi_op)i;
-            return n;
-        }
-    }
-    return 0;
+    return apart && bm_compare_parse(s, n, op) == n ? n : 0;
 }
 
 /* Cuts "FILE OP VALUE" in three; *value is NULL where there is no condition. The name of a file may hold a sign, too:
  * the last cut whose left side exists counts, or else the first. */
-static int cut(const char *spec, char **path, enum bm_roi_op *op, const char **value, struct bm_error *err)
+static int cut(const char *spec, char **path, enum bm_compare *op, const char **value, struct bm_error *err)
 {
     const bool whole = access(spec, F_OK) == 0;
 
     *path = NULL;
     *value = NULL;
     for (const char *s = spec; *s && !whole; s++) {
-        enum bm_roi_op this_op = BM_ROI_GREATER;
+        enum bm_compare this_op = BM_GREATER;
         size_t n = sign_at(spec, s, &this_op);
         char *name;
 
@@ -101,11 +92,11 @@ static int parse_value(struct bm_roi *roi, const char *value, const struct bm_la
     const bool is_number = bm_parse_real_n(text.s, text.n, &roi->number);
     int64_t whole;
 
-    if (roi->op < BM_ROI_IS)
+    if (roi->op < BM_IS)
         return is_number
                    ? 0
                    : bm_fail(err, BM_EUSAGE, "%s: '%s' behind %s is no number; names go with = and !=", roi->path,
-                             value, signs[roi->op]);
+                             value, bm_compare_sign(roi->op));
     if (is_number && !bm_parse_int_n(text.s, text.n, INT64_MIN, INT64_MAX, &whole))
         return 0;
     return find_table(roi, table, err) || bm_labels_select(value, roi->table, &roi->labels, err) ? -1 : 0;
@@ -117,10 +108,10 @@ int bm_roi_parse(const char *spec, const char *labels, const struct bm_labels *t
     const char *value;
     int status;
 
-    *out = (struct bm_roi){.op = BM_ROI_GREATER};
+    *out = (struct bm_roi){.op = BM_GREATER};
     status = cut(spec, &out->path, &out->op, &value, err) || check_cut(spec, out, value, err) ? -1 : 0;
     if (!status && !value && labels) {
-        out->op = BM_ROI_IS;
+        out->op = BM_IS;
         value = labels;
     }
     if (!status && value)
@@ -172,7 +163,7 @@ static void range_text(const struct bm_roi *roi, const struct bm_label_range *r,
 const char *bm_roi_condition(const struct bm_roi *roi, char *text, size_t n)
 {
     char item[256];
-    size_t used = (size_t)snprintf(text, n, "%s ", signs[roi->op]), from = used;
+    size_t used = (size_t)snprintf(text, n, "%s ", bm_compare_sign(roi->op)), from = used;
 
     if (!roi->labels.n)
         (void)snprintf(text + used, n - used, "%.10g", roi->number);
@@ -200,22 +191,9 @@ static bool in_labels(const struct bm_label_set *set, double value, bool *seen)
 
 static bool holds(const struct bm_roi *roi, double value, bool *seen)
 {
-    if (isnan(value))
-        return false;
-    switch (roi->op) {
-    case BM_ROI_GREATER:
-        return value > roi->number;
-    case BM_ROI_AT_LEAST:
-        return value >= roi->number;
-    case BM_ROI_LESS:
-        return value < roi->number;
-    case BM_ROI_AT_MOST:
-        return value <= roi->number;
-    case BM_ROI_IS:
-        return roi->labels.n ? in_labels(&roi->labels, value, seen) : value == roi->number;
-    default:
-        return roi->labels.n ? !in_labels(&roi->labels, value, seen) : value != roi->number;
-    }
+    if (!roi->labels.n)
+        return bm_compare_holds(value, roi->op, roi->number);
+    return !isnan(value) && in_labels(&roi->labels, value, seen) == (roi->op == BM_IS);
 }
 
 static void select_all(struct bm_roi *roi, const double *values, size_t n, bool *flags, bool *seen)
@@ -278,7 +256,7 @@ static int select_voxels(struct bm_roi *roi, const double *values, size_t n, boo
 
     if (!status)
         select_all(roi, values, n, flags, seen);
-    for (size_t i = 0; i < roi->labels.n && roi->op == BM_ROI_IS && !status; i++) {
+    for (size_t i = 0; i < roi->labels.n && roi->op == BM_IS && !status; i++) {
         if (!seen[i])
             status = label_missing(roi, &roi->labels.items[i], values, n, err);
     }

@@ -1,21 +1,20 @@
 /* ROIs: which voxels a SPEC selects.
  *
- * SPEC is FILE, or "FILE OP VALUE" with blanks around OP, one of = != > >= < <=. VALUE is a number, or for = and != a
- * list of numbers, ranges and names ("V1v,V1d", "1-3"). FILE alone selects what is > 0. A file that has the whole
- * text as its name is that file. NaN fulfils no condition, not even !=.
+ * SPEC is FILE, or "FILE OP VALUE" with blanks around OP, one of = == != > >= < <=. VALUE is a number, or for = and
+ * != a list of numbers, ranges and names ("V1v,V1d", "1-3"). FILE alone selects what is > 0. A file that has the
+ * whole text as its name is that file. NaN fulfils no condition, not even !=.
  */
 #ifndef BM_IO_ROI_H
 #define BM_IO_ROI_H
 
+#include "core/compare.h"
 #include "core/series.h"
 #include "io/labels.h"
-
-enum bm_roi_op { BM_ROI_GREATER, BM_ROI_AT_LEAST, BM_ROI_LESS, BM_ROI_AT_MOST, BM_ROI_IS, BM_ROI_IS_NOT };
 
 /* Not to be copied: `table` may point into it. */
 struct bm_roi {
     char *path; /* FILE; owned */
-    enum bm_roi_op op;
+    enum bm_compare op;
     double number;                 /* what values are compared with, where there are no labels */
     struct bm_label_set labels;    /* of = and != */
     const struct bm_labels *table; /* names of the values: the caller's, or `own`; NULL where there are none */

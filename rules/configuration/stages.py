@@ -92,4 +92,5 @@ def labelling(labels, sampled, designs, dtype=None):
     if designs:
         given |= {name: labels[name] for name in ("history", "repeats", "column")}
         given["categories"] = ",".join(labels["categories"] or []) or None
+        given["ids"] = labels["ids"] if labels["ids"] != "names" else None
     return [("hrfshift", given)]

@@ -61,6 +61,8 @@ class Dataset:
         ]
         if wrong := layout.unknown_entities(self.layout["entities"], parsed, self.config["rois"]):
             raise self.wrong("config: " + "\n".join(wrong))
+        if self.config["labels"]["ids"] == "numbers" and self.config["labels"]["categories"] is not None:
+            raise self.wrong("config: labels: ids that are numbers have no categories; leave one of them out")
 
     # What is there
 
@@ -268,8 +270,11 @@ class Dataset:
     def label_files(self, subject, session=None):
         """The designs that the labels depend on: of events whose categories are not named, all of the subject's."""
         designs = self.design_files(subject, session)
-        named = self.config["labels"]["categories"] is not None
-        return designs if named or not self.events(designs) else self.design_files(subject)
+        return self.design_files(subject) if self.unnamed() and self.events(designs) else designs
+
+    def unnamed(self):
+        """Whether the ids of events are the places of their names among those that occur."""
+        return self.config["labels"]["categories"] is None and self.config["labels"]["ids"] == "names"
 
     @remembered
     def categories(self, subject):

@@ -322,7 +322,7 @@ static void targets_that_cannot_be(void)
     empty_scratch();
     CHECK(!bm_commit_open(scratch("no/such/dir"), &err) && err.code == BM_ESYS);
     CHECK_ERR_CONTAINS(&err, "no/such/dir: ");
-    CHECK_ERR_CONTAINS(&err, "No such file or directory");
+    CHECK_ERR_CONTAINS(&err, "its folder is not there; make the folder");
     err = (struct bm_error){0};
     CHECK(!bm_commit_open(scratch_dir, &err) && err.code == BM_ESYS);
     CHECK_ERR_CONTAINS(&err, "is a directory");

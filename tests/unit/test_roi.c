@@ -106,7 +106,7 @@ static void specs_that_are_refused(void)
     } rows[] = {
         {"> V1", "is no number"},  {"> ", "nothing behind the sign"}, {"= V1", "no table of names"},
         {">2", "blanks around"},   {"= 3-1", "ends before"},          {"> nan", "is no number"},
-        {"= 4", "no voxel is 4"},  {"= 1,4-9", "no voxel is 4-9"},    {"== 1", "blanks around"},
+        {"= 4", "no voxel is 4"},  {"= 1,4-9", "no voxel is 4-9"},    {"=> 1", "blanks around"},
         {"> 1 2", "is no number"},
     };
     char kept[1024], bits[N + 1];
