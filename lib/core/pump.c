@@ -238,6 +238,7 @@ int bm_pump(struct bm_source *src, const struct bm_op *op, struct bm_sink *sink,
     pthread_t *ids = bm_calloc(nthreads, sizeof *ids, "threads", err);
     int status = -1;
 
+    sink->threads = threads;
     r.nslots = (size_t)threads + 2; /* one being read, one being written, the others at work */
     r.slots = bm_calloc(r.nslots, sizeof *r.slots, "tiles", err);
     pthread_mutex_init(&r.lock, NULL);

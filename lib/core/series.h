@@ -159,6 +159,7 @@ struct bm_sink {
     int (*end_run)(struct bm_sink *sink, const struct bm_run *run, struct bm_error *err); /* run->counts is final */
     int (*finish)(struct bm_sink *sink, struct bm_error *err); /* commits; nothing is at the final name before */
     void (*close)(struct bm_sink *sink); /* frees sink; without finish the output is discarded */
+    int threads;                         /* that finish may use; those of bm_pump, which sets it */
 };
 
 #endif

@@ -1,6 +1,7 @@
 #include "io/seriesfile_seal.h"
 
 #include "core/mem.h"
+#include "core/tasks.h"
 #include "io/bytes.h"
 
 #include <errno.h>
@@ -14,11 +15,28 @@
 #define TEXT "\nboldmill series crc32 "
 #ifdef BM_SMALL_BUFFERS
 #define BLOCK ((size_t)64)
+#define RANGE 256
 #else
 #define BLOCK ((size_t)1 << 20)
+#define RANGE (1 << 20)
 #endif
 
+/* Bytes of the file that one thread reads: some tiles, and what stands before, between and behind them. */
+struct range {
+    uint64_t from, to; /* UINT64_MAX: the end of the file */
+    const struct bm_series_part *tiles;
+    size_t n;
+    uint64_t size; /* and CRC-32 of what was read */
+    uint32_t crc;
+};
+
 struct reading {
+    const struct bm_commit *c;
+    struct range *ranges;
+    size_t n;
+};
+
+struct reader {
     const struct bm_commit *c;
     unsigned char *block;
     uint64_t at; /* all before it has been read */
@@ -32,7 +50,7 @@ static const char *seal_text(char text[SEAL + 1], uint32_t crc)
 }
 
 /* Fills the block with the next bytes, at most n. Their number, fewer at the end of the file, or -1. */
-static ssize_t fill(const struct reading *r, uint64_t n, struct bm_error *err)
+static ssize_t fill(const struct reader *r, uint64_t n, struct bm_error *err)
 {
     const size_t want = n < BLOCK ? (size_t)n : BLOCK;
     size_t have = 0;
@@ -49,7 +67,7 @@ static ssize_t fill(const struct reading *r, uint64_t n, struct bm_error *err)
 }
 
 /* CRC-32 of the next n bytes, or of all that are left where there are fewer. */
-static int read_part(struct reading *r, uint64_t n, uint32_t *crc, struct bm_error *err)
+static int read_part(struct reader *r, uint64_t n, uint32_t *crc, struct bm_error *err)
 {
     const uint64_t end = n < UINT64_MAX - r->at ? r->at + n : UINT64_MAX, start = r->at;
     ssize_t k = 1;
@@ -70,44 +88,123 @@ static int by_place(const void *a, const void *b)
     return (x->at > y->at) - (x->at < y->at);
 }
 
-/* Reads the tiles, and what stands before each. */
-static int read_tiles(struct reading *r, const struct bm_series_part *tiles, size_t n, struct bm_error *err)
+static int fail_changed(const struct bm_commit *c, struct bm_error *err)
+{
+    return bm_fail(err, BM_ESYS, "%s: what was written is not what stands on the disk; check the file system",
+                   bm_commit_name(c));
+}
+
+static int read_range(struct reader *r, struct range *range, struct bm_error *err)
 {
     uint32_t crc;
 
+    r->at = range->from;
+    r->crc = 0;
+    for (size_t i = 0; i < range->n; i++) {
+        const struct bm_series_part *tile = &range->tiles[i];
+
+        if (tile->at < r->at || tile->size > range->to - tile->at || read_part(r, tile->at - r->at, &crc, err) ||
+            read_part(r, tile->size, &crc, err) || r->at != tile->at + tile->size || crc != tile->crc)
+            return fail_changed(r->c, err);
+    }
+    if (read_part(r, range->to - r->at, &crc, err))
+        return -1;
+    range->size = r->at - range->from;
+    range->crc = r->crc;
+    return 0;
+}
+
+static int make_reader(void *self, void *worker, struct bm_error *err)
+{
+    struct reader *r = worker;
+
+    r->c = ((struct reading *)self)->c;
+    r->block = bm_alloc(BLOCK, 1, "block", err);
+    return r->block ? 0 : -1;
+}
+
+static void drop_reader(void *worker)
+{
+    free(((struct reader *)worker)->block);
+}
+
+static int run_reader(void *self, void *worker, size_t i, const atomic_bool *stop, struct bm_error *err)
+{
+    (void)stop;
+    return read_range(worker, &((struct reading *)self)->ranges[i], err);
+}
+
+/* Ranges that begin with a tile each, the first at the start of the file. */
+static void cut(struct reading *all, const struct bm_series_part *tiles, size_t n)
+{
+    struct range *range = &all->ranges[0];
+
+    *range = (struct range){.to = UINT64_MAX, .tiles = tiles};
     for (size_t i = 0; i < n; i++) {
-        if (tiles[i].at < r->at || read_part(r, tiles[i].at - r->at, &crc, err) ||
-            read_part(r, tiles[i].size, &crc, err) || crc != tiles[i].crc)
-            return bm_fail(err, BM_ESYS, "%s: what was written is not what stands on the disk; check the file system",
-                           bm_commit_name(r->c));
+        if (tiles[i].at > range->from && tiles[i].at - range->from >= RANGE) {
+            range->to = tiles[i].at;
+            range++;
+            *range = (struct range){.from = tiles[i].at, .to = UINT64_MAX, .tiles = &tiles[i]};
+        }
+        range->n++;
+    }
+    all->n = (size_t)(range - all->ranges) + 1;
+}
+
+/* Reads all of the file, as `cut` divides it. */
+static int read_all(struct reading *all, int threads, uint64_t *size, uint32_t *crc, struct bm_error *err)
+{
+    const struct bm_tasks tasks = {.self = all,
+                                   .n = all->n,
+                                   .worker_size = sizeof(struct reader),
+                                   .make = make_reader,
+                                   .drop = drop_reader,
+                                   .run = run_reader};
+
+    *size = 0;
+    *crc = 0;
+    if (bm_tasks_run(&tasks, threads, err))
+        return -1;
+    for (size_t i = 0; i < all->n; i++) {
+        const struct range *range = &all->ranges[i];
+
+        if (i + 1 < all->n && range->size != range->to - range->from)
+            return fail_changed(all->c, err);
+        *crc = bm_crc32_join(*crc, range->crc, range->size);
+        *size += range->size;
     }
     return 0;
 }
 
 /* Appends the seal, and looks whether it is there. */
-static int append(struct bm_commit *c, struct reading *r, struct bm_error *err)
+static int append(struct bm_commit *c, uint64_t size, uint32_t crc, struct bm_error *err)
 {
+    unsigned char block[SEAL + 1]; /* one more than there should be */
     char text[SEAL + 1];
+    const struct reader r = {.c = c, .block = block, .at = size};
+    ssize_t k;
 
-    if (bm_commit_append(c, seal_text(text, r->crc), SEAL, err))
+    if (bm_commit_append(c, seal_text(text, crc), SEAL, err))
         return -1;
-    if (fill(r, SEAL + 1, err) == SEAL && !memcmp(r->block, text, SEAL))
-        return 0;
-    return bm_fail(err, BM_ESYS, "%s: what was written is not what stands on the disk; check the file system",
-                   bm_commit_name(c));
+    k = fill(&r, sizeof block, err);
+    return k < 0 ? -1 : k == SEAL && !memcmp(block, text, SEAL) ? 0 : fail_changed(c, err);
 }
 
-int bm_series_seal(struct bm_commit *c, struct bm_series_part *tiles, size_t n, struct bm_error *err)
+int bm_series_seal(struct bm_commit *c, struct bm_series_part *tiles, size_t n, int threads, struct bm_error *err)
 {
-    struct reading r = {.c = c, .block = bm_alloc(BLOCK, 1, "block", err)};
-    uint32_t rest;
+    struct reading all = {.c = c, .ranges = bm_alloc(n + 1, sizeof *all.ranges, "parts of the file", err)};
+    uint64_t size;
+    uint32_t crc;
     int status = -1;
 
-    if (n)
-        qsort(tiles, n, sizeof *tiles, by_place);
-    if (r.block && read_tiles(&r, tiles, n, err) == 0 && read_part(&r, UINT64_MAX, &rest, err) == 0)
-        status = append(c, &r, err);
-    free(r.block);
+    if (all.ranges) {
+        if (n)
+            qsort(tiles, n, sizeof *tiles, by_place);
+        cut(&all, tiles, n);
+        if (read_all(&all, threads, &size, &crc, err) == 0)
+            status = append(c, size, crc, err);
+    }
+    free(all.ranges);
     return status;
 }
 

@@ -18,8 +18,9 @@ struct bm_series_part {
 };
 
 /* Reads a file again that HDF5 has written to a commit, compares its n tiles (which are sorted for that) and appends
- * the seal. */
-int bm_series_seal(struct bm_commit *c, struct bm_series_part *tiles, size_t n, struct bm_error *err) BM_MUST_USE;
+ * the seal. threads >= 1. */
+int bm_series_seal(struct bm_commit *c, struct bm_series_part *tiles, size_t n, int threads,
+                   struct bm_error *err) BM_MUST_USE;
 /* Compares it. */
 int bm_series_check_seal(const char *path, struct bm_error *err) BM_MUST_USE;
 

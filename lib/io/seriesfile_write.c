@@ -291,8 +291,9 @@ static int read_again(struct writer *w, struct bm_error *err)
     int status = bm_seriesfile_check(bm_commit_temp(w->out), bm_commit_name(w->out), w->runs, &tiles, err);
 
     if (!status)
-        status = bm_series_seal(w->out, (struct bm_series_part *)tiles.data,
-                                tiles.size / sizeof(struct bm_series_part), err);
+        status =
+            bm_series_seal(w->out, (struct bm_series_part *)tiles.data, tiles.size / sizeof(struct bm_series_part),
+                           w->base.threads > 1 ? w->base.threads : 1, err);
     bm_buf_free(&tiles);
     return status;
 }

@@ -34,11 +34,11 @@ PROFILE = OUT / "all.profdata"
 # Files that take apart what others wrote, and the way to a final name.
 # fmt: off
 PARSERS = [
-    "core/compare", "core/parse", "core/glob", "io/text", "io/bytes", "io/inflate", "io/npy", "io/nifti", "io/niftiheader",
-    "io/niftiaffine", "io/niftiextension", "io/niftiwide", "io/stream", "io/runjson", "io/sealed", "io/jsonmem",
-    "io/designs", "io/confounds", "io/confounds_columns", "io/labels", "io/labelcounts", "io/roi",
-    "io/maskfile", "io/bidsname", "io/runname", "io/scan", "io/rowsfile", "io/seriesfile_layout",
-    "io/seriesfile_read", "io/seriesfile_seal", "io/hdf5", "io/hdf5_tiles",
+    "core/compare", "core/parse", "core/glob", "io/text", "io/bytes", "io/inflate", "io/npy", "io/nifti",
+    "io/niftiheader", "io/niftiaffine", "io/niftiextension", "io/niftiwide", "io/stream", "io/runjson",
+    "io/sealed", "io/jsonmem", "io/designs", "io/confounds", "io/confounds_columns", "io/labels",
+    "io/labelcounts", "io/roi", "io/maskfile", "io/bidsname", "io/runname", "io/scan", "io/rowsfile",
+    "io/seriesfile_layout", "io/seriesfile_read", "io/seriesfile_seal", "io/hdf5", "io/hdf5_tiles",
 ]
 # fmt: on
 COMMIT = ["io/commit"]

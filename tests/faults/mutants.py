@@ -51,7 +51,7 @@ MUTANTS = {
         ("temporaries left behind", "if (!c->direct && c->slot >= 0)", "if (!c->direct && c->slot > MAX_OPEN)"),
         ("what was written is not read again", *NOT_AGAIN),
     ],
-    ("faults", "detrend", "lib/io/seriesfile_seal.c"): [("tiles are not read again", "|| crc != tiles[i].crc)", ")")],
+    ("faults", "detrend", "lib/io/seriesfile_seal.c"): [("tiles are not read again", "crc != tile->crc)", "false)")],
     ("faults", "detrend", COMMIT): [
         ("a close that nobody checks", "close(fd) && errno != EINTR", "close(fd) && errno == ENOEXEC"),
     ],

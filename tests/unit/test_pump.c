@@ -203,7 +203,8 @@ static void fake_init(struct fake *f, size_t nruns, const size_t *tiles)
 {
     memset(f, 0, sizeof *f);
     f->source = (struct bm_source){.next_run = fake_next_run, .next_tile = fake_next_tile, .decode = fake_decode};
-    f->sink = (struct bm_sink){fake_begin_run, fake_encode, fake_put_tile, fake_end_run, NULL, NULL};
+    f->sink = (struct bm_sink){
+        .begin_run = fake_begin_run, .encode = fake_encode, .put_tile = fake_put_tile, .end_run = fake_end_run};
     f->nruns = nruns;
     memcpy(f->tiles, tiles, nruns * sizeof *tiles);
     memset(f->want, 1, sizeof f->want);

@@ -66,7 +66,7 @@ static void quality_files_that_cannot_be(void)
                                        "there is no run to write",
                                        "a value is too large for float32",
                                        "TR",
-                                       "No such file"};
+                                       "its folder is not there"};
     static const char *const names[] = {"out.txt", "pipe.json", "out.json", "out.json", "out.json", "no/out.json"};
 
     for (int i = 0; i < 6; i++) {
