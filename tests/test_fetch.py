@@ -1,6 +1,7 @@
 """The download of what a configuration needs, from a bucket behind a proxy that breaks things on purpose."""
 # ruff: noqa: F401, F811 - imported fixtures
 
+import errno
 import gzip
 import json
 import os
@@ -36,7 +37,7 @@ from fetching import (
 )
 from s3server import KEYS, also, cut, flip, slow, stall, status
 
-from fetch import download
+from fetch import download, program
 
 
 def expected(sessions=((1, range(1, 13)), (21, range(2, 14))), designs=((1, 12), (21, 14))):
@@ -302,6 +303,26 @@ def test_a_disk_that_is_too_small(dataset, tmp_path, call_fetch, monkeypatch):
     monkeypatch.setattr(download.shutil, "disk_usage", lambda path: type("", (), {"free": 1000})())
     call_fetch(dataset, fails="are to be fetched and 1 kB are free; make room", **SMALL)
     assert not [name for name in tree_files(tmp_path / "got") if name.endswith(".gz")]
+
+
+@pytest.mark.parametrize("what", ["a run", "the record"])
+def test_a_disk_that_fills_up_meanwhile(dataset, nsd, tmp_path, call_fetch, monkeypatch, what):
+    """The message names the file; the next call goes on."""
+    call = "pwrite" if what == "a run" else "fsync"
+    kept, name = getattr(os, call), "timeseries_session01_run02.nii.gz" if what == "a run" else "done.jsonl"
+
+    def full(fd, *how):
+        if name in os.readlink(f"/proc/self/fd/{fd}"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return kept(fd, *how)
+
+    given = {"root": str(tmp_path / "got"), "sessions": [1, 21], **SMALL, "remote": remote(dataset, "some/where")}
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(OSError, match=rf"No space left on device: .*{name}"):
+            program.work(program.parse(["--settings", json.dumps(given)]))
+    call_fetch(dataset, **SMALL)
+    assert (tmp_path / "got" / RUN.format(1, 2)).read_bytes() == (nsd / RUN.format(1, 2)).read_bytes()
 
 
 def test_two_at_a_time(dataset, tmp_path, call_fetch):

@@ -8,7 +8,9 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 
 import pytest
@@ -33,10 +35,10 @@ from fetching import (
     take,
     wait_out,
 )
-from s3server import call, cut, flip, headers, replace, stall, status
+from s3server import also, call, chunked, cut, flip, headers, replace, stall, status
 
 from fetch import transfer
-from fetch.bucket import Object, Trouble
+from fetch.bucket import Bucket, Object, Trouble
 
 
 def test_a_file_is_what_the_object_is(take, in_pieces, tmp_path):
@@ -162,6 +164,90 @@ def test_an_object_that_was_uploaded_in_parts(s3, take, in_pieces, tmp_path):
     s3.part_sizes["big.hdf5"] = [6 << 20, 5 << 20, 1 << 20]  # unlike: the ETag cannot be worked out
     s3.put_parts("odd.hdf5", data, 6 << 20)
     assert take("odd.hdf5", tmp_path / "odd.hdf5") == ("size", 12 << 20)
+
+
+def test_etags_that_a_proxy_made_weak(s3, take, in_pieces, tmp_path):
+    s3.weak = True
+    s3.faults(NAME, cut(100_000))
+    assert take()[0] == "md5"
+    assert (tmp_path / "b.nii.gz").read_bytes() == DATA
+
+
+def test_a_server_that_calls_the_same_object_another(s3, take):
+    s3.faults(NAME, *[status(412, "PreconditionFailed")] * 3)
+    with pytest.raises(Trouble, match="is another by now, and names the same ETag"):
+        take()
+
+
+def test_an_answer_without_a_length(s3, take, in_pieces, tmp_path):
+    s3.faults(NAME, *[chunked] * 13)
+    assert take() == ("md5", len(DATA))
+    s3.faults(NAME, also(chunked, replace(DATA[:70_000])), also(chunked, replace(DATA[:80_000])))
+    (tmp_path / "b.nii.gz").unlink()
+    assert take()[0] == "md5"
+    assert (tmp_path / "b.nii.gz").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("sent", [(), (chunked,)])
+def test_a_proxy_that_packs_what_it_passes_on(s3, take, tmp_path, sent):
+    packed = also(replace(gzip.compress(DATA)), headers(Content_Encoding="gzip"), *sent)
+    s3.faults(NAME, *[packed] * 4)
+    with pytest.raises(Trouble, match=r"bytes where \d+ are due, packed anew \(gzip\) by a proxy"):
+        take()
+    assert not (tmp_path / "b.nii.gz").exists()
+    s3.faults(NAME, headers(Content_Encoding="gzip"))  # it is only called so, as some programs upload it
+    assert take() == ("md5", len(DATA))
+
+
+# Answers that mean: not here, not so
+
+MOVED = {"Location": "https://login.example.org/x?secret=1"}
+REGION = {"x-amz-bucket-region": "eu-west-1"}
+ANSWERS = {
+    "moved": (301, MOVED, "sends us on to login.example.org; where that is right, give remote: endpoint"),
+    "found elsewhere": (302, MOVED, "sends us on to login.example.org"),
+    "moved for now": (307, MOVED, "sends us on to login.example.org"),
+    "moved for good": (308, MOVED, "sends us on to login.example.org"),
+    "moved, who knows where": (301, {}, "sends us on to another address"),
+    "another region": (301, REGION, "is in eu-west-1; set remote: {region: eu-west-1}"),
+    "another region, signed for ours": (400, REGION, "is in eu-west-1; set remote: {region: eu-west-1}"),
+    "no name": (401, {}, "access is denied"),
+    "something else": (418, {}, "the server says 418; correct the section remote"),
+}
+
+
+@pytest.mark.parametrize("which", ANSWERS)
+@pytest.mark.parametrize("ask", ["head", "listed"])
+def test_answers_that_say_what_to_do(which, ask):
+    """In one line, after a few requests, and without what only the server should know."""
+    number, given, words = ANSWERS[which]
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(number)
+            for name, value in given.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        do_HEAD = do_GET
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    quick = {"anonymous": True, "pause": 0.01, "retries": 1, "timeout": 5, "parallel": 1}
+    endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+    bucket = Bucket({**DEFAULTS, **quick, "url": "s3://bucket", "endpoint": endpoint})
+    try:
+        with pytest.raises(Trouble) as told:
+            getattr(bucket, ask)("a/")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert words in str(told.value) and "secret" not in str(told.value) and len(asked) <= 3
 
 
 def test_bandwidth(bucket, tmp_path):

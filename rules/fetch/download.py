@@ -13,6 +13,7 @@ from fetch.disk import Files
 from fetch.listing import Journal, Live, place
 from fetch.together import Progress, say, together
 from operate import whole
+from operate.words import many
 from operate.words import size as amount
 
 
@@ -95,7 +96,7 @@ class Fetch:
         self.live.save()
         self.end(failed)
         size = sum(self.live.object(path).size for path in wanted)
-        say(f"{len(wanted)} files ({amount(size)}) are in {self.root}; {self.meter.bytes} bytes were transferred")
+        say(f"{many(len(wanted), 'file')} ({amount(size)}) in {self.root}; {self.meter.bytes} bytes were transferred")
         return 0
 
     def left(self, path):
@@ -123,13 +124,12 @@ class Fetch:
             files, total = sums.get((kind, todo), (0, 0))
             sums[kind, todo] = files + 1, total + size
         for (kind, todo), (files, size) in sorted(sums.items()):
-            say(f"{kind}: {files} files, {amount(size)}, {SAID[todo]}")
+            say(f"{kind}: {many(files, 'file')}, {amount(size)}, {SAID[todo]}")
         todo = [path for path in wanted if self.files.state(path) == "fetch"]
         free = shutil.disk_usage(existing(self.root)).free
         left = sum(self.left(path) for path in todo)
-        say(
-            f"to be fetched: {len(todo)} files, {left} bytes ({amount(left)}); free below {self.root}: {amount(free)}"
-        )
+        what = f"to be fetched: {many(len(todo), 'file')}, {left} bytes ({amount(left)})"
+        say(f"{what}; free below {self.root}: {amount(free)}")
         return 0
 
     def verify(self, wanted):
