@@ -83,6 +83,7 @@ def test_page(page, reported):
         "Axial slices",
         "Carpet plot",
     ]
+    assert text.count("arbitrary units") == 2
     assert len(page.images) == 6 and reported.second.text.count("rule quality:") == 2
 
 
@@ -122,7 +123,27 @@ def test_table_of_sessions(page, two_sessions, run, reported):
         snr = [float(each["tsnr"]) for each in quality(reported, session)["runs"]]
         assert float(row["Median tSNR"]) == pytest.approx(np.median(snr), abs=0.051)
         size = reported.path(f"cache/subj01/session_{session:02d}.h5").stat().st_size
-        assert row["Packed"] == words.size(size)
+        assert row["Packed"] == words.size_in_column(size)
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"),
+    [
+        (999, "999 bytes"),
+        (1000, "1.00 kB"),
+        (9_999_000, "10.0 MB"),
+        (19_950_930, "20.0 MB"),
+        (123_456_789, "123 MB"),
+        (999_700_000, "1,000 MB"),
+        (3.2e12, "3,200 GB"),
+    ],
+)
+def test_sizes_of_a_column_have_the_same_digits(n, expected):
+    assert words.size_in_column(n) == expected
+
+
+def test_one_run_is_not_many():
+    assert tables.counted(1, "run") == ("1", "run") and tables.counted(1200, "run") == ("1,200", "runs")
 
 
 def quality(flow, session):
