@@ -140,6 +140,23 @@ def test_what_is_new_in_the_bucket_is_fetched(dataset, nsd, tmp_path, call_fetch
     dataset.put(f"some/where/{RUN.format(1, 2)}", (nsd / RUN.format(1, 2)).read_bytes())
 
 
+def test_what_is_no_longer_in_the_bucket(dataset, nsd, tmp_path, call_fetch):
+    """It stays, and that is said."""
+    call_fetch(dataset, **SMALL)
+    key = f"some/where/{RUN.format(1, 3)}"
+    dataset.client.delete_object(Bucket=dataset.bucket, Key=key)
+    try:
+        said = call_fetch(dataset, **SMALL).err
+        assert (
+            f"1 file, no longer in the bucket, used as fetched before: {tmp_path / 'got' / RUN.format(1, 3)}" in said
+        )
+        assert "fetch: 6 files (" in said and "0 bytes were transferred" in said and "of 0 files" not in said
+        assert (tmp_path / "got" / RUN.format(1, 3)).read_bytes() == (nsd / RUN.format(1, 3)).read_bytes()
+    finally:
+        dataset.put(key, (nsd / RUN.format(1, 3)).read_bytes())
+    assert "no longer" not in call_fetch(dataset, **SMALL).err
+
+
 def test_verify_reads_all_of_it(dataset, tmp_path, call_fetch):
     call_fetch(dataset, **SMALL)
     assert "7 files" in call_fetch(dataset, "--verify", **SMALL).err

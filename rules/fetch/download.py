@@ -76,6 +76,9 @@ class Fetch:
         missing = [path for path in found if path not in wanted and not os.path.exists(path)]
         if missing:
             raise Trouble(f"{missing[0]}: is neither in the bucket nor on the disk; correct the configuration")
+        gone = [path for path in found if path not in wanted and self.journal.find(path)]
+        if gone:
+            say(f"{many(len(gone), 'file')}, no longer in the bucket, used as fetched before: {gone[0]}")
         return wanted
 
     def run(self):
@@ -92,7 +95,8 @@ class Fetch:
         failed = together(
             lambda path: self.files.get(path, self.meter), todo, self.remote["parallel"], progress, self.bucket.stop
         )
-        progress.show(last=True)
+        if todo:
+            progress.show(last=True)
         self.live.save()
         self.end(failed)
         size = sum(self.live.object(path).size for path in wanted)
