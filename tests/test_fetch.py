@@ -387,6 +387,31 @@ def test_the_program(dataset, command, tmp_path):
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("tail", "code", "said"),
+    [
+        ("--dry-run | true", 141, None),
+        ("--dry-run 2>&1 | true", 141, None),
+        ("--dry-run > /dev/full", 1, "fetch: standard output: No space left on device; mend it"),
+        ("--dry-run >&-", 1, "fetch: standard output: Bad file descriptor; mend it"),
+        ("<&- >&-", 0, "fetch: 7 files ("),
+        ("<&- >&- 2>&-", 0, None),
+    ],
+)
+def test_standard_streams_that_are_full_or_closed(dataset, nsd, command, tmp_path, tail, code, said):
+    done = subprocess.run(
+        ["bash", "-c", f'set -o pipefail; "$@" {tail}', "bash", *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+    assert last_line(done.stderr).startswith(said) if said else "mend" not in done.stderr
+    if "dry" not in tail:
+        got = tree_files(tmp_path / "got")
+        assert len(got) == 7 and all(data == (nsd / name).read_bytes() for name, data in got.items())
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_download_is_gone_on_with(dataset, nsd, command, tmp_path, how):
     dataset.put(f"some/where/{RUN.format(1, 2)}", DATA)

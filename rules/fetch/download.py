@@ -120,13 +120,15 @@ class Fetch:
 
     def tell(self, wanted):
         """The dry run: each file with its size and what would be done, and the sums."""
-        sums = {}
+        sums, lines = {}, []
         for path, kind in wanted.items():
             state, size = self.files.state(path), self.live.object(path).size
             todo = {"here": "here", "compare": "compare", "fetch": "fetch"}[state]
-            print(f"{size:14d}  {todo:8s}{self.bucket.url(self.live.key(path))}")
+            lines.append(f"{size:14d}  {todo:8s}{self.bucket.url(self.live.key(path))}\n")
             files, total = sums.get((kind, todo), (0, 0))
             sums[kind, todo] = files + 1, total + size
+        with whole.named("standard output"):
+            print("".join(lines), end="", flush=True)
         for (kind, todo), (files, size) in sorted(sums.items()):
             say(f"{kind}: {many(files, 'file')}, {amount(size)}, {SAID[todo]}")
         todo = [path for path in wanted if self.files.state(path) == "fetch"]
@@ -174,7 +176,8 @@ def alone(root, patient=False):
     whole.make_folder(os.path.dirname(path))
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with whole.named(path):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         if not patient:
             raise Trouble(f"{root}: another fetch is at work there; wait for it (--wait)") from None
