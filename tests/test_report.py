@@ -204,7 +204,9 @@ def test_missing_runs_are_in_the_report(two_sessions, tmp_path):
     page = Page(flow.path(PAGE).read_text())
     row = next(row for row in page.cells if row and row[0] == "2")
     assert row[1] == "1, 3"
-    assert any(gone.name in cell for cells in page.cells for cell in cells)
+    (told,) = [cell for cells in page.cells for cell in cells if gone.name in cell]
+    assert told.endswith(f"{gone.name}: this run is missing (runs 1-3 are known)")
+    assert "allow_missing: true" not in done.text  # advice that was followed
 
 
 def test_damage_is_named(reported, tmp_path):
