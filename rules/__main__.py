@@ -37,4 +37,7 @@ if __name__ == "__main__":
         sys.stdout.flush()
     except BrokenPipeError:
         os._exit(141)  # nobody reads any more
+    except OSError as error:
+        print(f"{sys.argv[1]}: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
+        os._exit(1)
     sys.exit(status)
