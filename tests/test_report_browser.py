@@ -97,7 +97,7 @@ def test_the_browser_would_see_what_is_wrong(reported, browser, tmp_path):
     assert console and told["wide"] > 2000 and [0, 0] in [size[:2] for size in told["images"]]
 
 
-ON_A_PHONE = """<!DOCTYPE html><body><iframe style="width: 390px; height: 844px; border: 0"></iframe><script>
+IN_A_FRAME = """<!DOCTYPE html><body><iframe style="width: WIDTHpx; height: 844px; border: 0"></iframe><script>
 const frame = document.querySelector("iframe");
 frame.onload = () => {
   const page = frame.contentDocument, all = (which) => [...page.querySelectorAll(which)];
@@ -107,7 +107,8 @@ frame.onload = () => {
     nav: box(page.querySelector("nav")).height,
     margin: Math.min(...all("section").map((s) => parseFloat(style(s).scrollMarginTop))),
     dots: Math.min(...all(".chart circle").map((c) => box(c).width)),
-    columns: all("#table-of-sessions th").filter((h) => box(h).right <= 390).length,
+    columns: all("#table-of-sessions th").filter((h) => box(h).right <= frame.clientWidth).length,
+    cut: all(".wide").filter((w) => w.scrollWidth > w.clientWidth).length,
     rows: Math.max(...all("#arrays td").map((c) => box(c).height)),
   };
   document.body.textContent = "TOLD" + JSON.stringify(told) + "END";
@@ -116,14 +117,28 @@ frame.srcdoc = PAGE;
 </script>"""
 
 
+def framed(browser, text, width, folder):
+    """What a window of this width shows; Chromium's own are 500 wide at least."""
+    folder.mkdir(exist_ok=True)
+    copy = folder / "frame.html"
+    copy.write_text(IN_A_FRAME.replace("PAGE", json.dumps(text)).replace("WIDTH", str(width)))
+    return asked(browser, copy, folder)[0]
+
+
 def test_on_a_phone(reported, browser, tmp_path):
     """Nothing is too wide, a link's heading is not under the line of links, dots can be seen, tables begin with more
     than their names."""
-    copy = tmp_path / "phone.html"
-    copy.write_text(ON_A_PHONE.replace("PAGE", json.dumps(reported.path(PAGE).read_text())))
-    told, _ = asked(browser, copy, tmp_path)
+    told = framed(browser, reported.path(PAGE).read_text(), 390, tmp_path)
     assert told["wide"] <= 390 and told["nav"] <= told["margin"]
     assert told["dots"] >= 3 and told["columns"] >= 4 and told["rows"] < 120
+
+
+def test_on_paper(reported, browser, tmp_path):
+    """Nobody can scroll there: tables are whole."""
+    text = reported.path(PAGE).read_text()
+    assert framed(browser, text, 700, tmp_path / "screen")["cut"] >= 1
+    told = framed(browser, text.replace("@media print", "@media all"), 700, tmp_path / "paper")
+    assert told["cut"] == 0 and told["nav"] == 0 and told["wide"] <= 700
 
 
 def contrast(one, other):
