@@ -222,6 +222,16 @@ def test_an_answer_that_the_client_cannot_read():
         bucket_of(head_object=answer).head("a")
 
 
+@pytest.mark.parametrize("answer", [{}, {"ETag": "x"}, {"ContentLength": 5}, {"ContentLength": int, "ETag": "x"}])
+def test_sizes_of_parts_that_are_not_told(answer):
+    """Then usual ones are tried."""
+
+    def head(**how):
+        return {key: value("many") if value is int else value for key, value in answer.items()}
+
+    assert bucket_of(head_object=head).part_size("a", Object(10, "0" * 32 + "-2")) is None
+
+
 def test_names_that_are_none_of_a_file():
     """Folders and files below s3://bucket/a/ whose names a disk cannot have, or that lead elsewhere."""
     keys = ("", ".", "..", "A", "a", "caf\xe9", "cafe\u0301", "a\nb", "a\0b", "-rf", "*")

@@ -148,7 +148,7 @@ class Bucket:
             return wanted.size if parts else None
         try:
             first, last = (self.part(key, wanted, number) for number in (1, parts))
-        except (errors.BotoCoreError, errors.ClientError):
+        except (errors.BotoCoreError, errors.ClientError, KeyError, ValueError, SentOn):
             return None
         return first if first * (parts - 1) + last == wanted.size and last <= first else None
 
@@ -196,7 +196,8 @@ class Bucket:
         if sent == end - start or (sent is None and "ContentEncoding" not in answer):  # None: it is sent in chunks
             return None
         repacked = f", packed anew ({answer['ContentEncoding']}) by a proxy" if "ContentEncoding" in answer else ""
-        return Passing(f"the server sends {sent or 'unknown'} bytes where {end - start} are due{repacked}")
+        told = "an unknown number of" if sent is None else sent
+        return Passing(f"the server sends {told} bytes where {end - start} are due{repacked}")
 
     def words(self, key):
         return Words(self, key)
