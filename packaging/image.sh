@@ -49,7 +49,8 @@ step_check() {
   rm -rf "$work"
 }
 
-for step in ${*:-packages build python trim check}; do
+[ $# -gt 0 ] || set -- packages build python trim check
+for step in "$@"; do
   echo "== $step"
   "step_$step"
 done

@@ -134,6 +134,27 @@ def nsd(run, tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="session")
+def two_sessions(run, tmp_path_factory):
+    """A small synthetic NSD tree: subject 1, sessions 1 and 2 with runs 1 to 3, decoys."""
+    root = tmp_path_factory.mktemp("synth") / "nsd"
+    run("synthnsd", "--sessions", "1-2", "--runs", 3, "--dims", "14,15,12", "--seed", 5, "--decoys", "--quiet", root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def reported(two_sessions, tmp_path_factory):
+    """The workflow's whole course on it: arrays, then the report. No test changes it."""
+    from flow import Flow
+
+    flow = Flow(tmp_path_factory.mktemp("flow"), {"root": str(two_sessions)})
+    flow.first = flow("cache/subj01/general.fmri.npy")
+    flow.listed = sorted(path.name for path in flow.path("cache").iterdir())
+    flow.summary = flow.path("cache/summary.json").read_text()
+    flow.second = flow("report")
+    return flow
+
+
 AFFINE = np.array([[-1.8, 0, 0, 70], [0, 1.8, 0, -90.5], [0, 0, 1.8, -72.25], [0, 0, 0, 1]])
 
 

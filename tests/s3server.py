@@ -27,6 +27,7 @@ class Answer:
     pause: float = 0.0  # before each quarter of the body
     cut: bool = False  # the connection ends without notice
     wait: float = 0.0  # before that
+    chunked: bool = False  # without a Content-Length
 
 
 @dataclass
@@ -99,6 +100,11 @@ def stall(seconds):
     return fault
 
 
+def chunked(answer):
+    """As proxies send what they have changed, or do not know the length of."""
+    answer.chunked = True
+
+
 def also(*faults):
     def fault(answer):
         for one in faults:
@@ -129,6 +135,7 @@ class Server:
     lock: threading.Lock = field(default_factory=threading.Lock)
     part_sizes: dict = field(default_factory=dict)
     ignore_ranges: bool = False
+    weak: bool = False  # ETags
     bucket: str = ""
     endpoint: str = ""
 
@@ -142,7 +149,7 @@ class Server:
         self.log.clear()
         self.plans.clear()
         self.part_sizes.clear()
-        self.ignore_ranges = False
+        self.ignore_ranges = self.weak = False
 
     def put(self, key, data):
         self.client.put_object(Bucket=self.bucket, Key=key, Body=data, ACL="public-read")
@@ -198,6 +205,8 @@ class Handler(BaseHTTPRequestHandler):
         if getattr(fault, "before", False):
             fault = fault()
         answer = self.ask(server)
+        if server.weak and "ETag" in answer.headers:
+            answer.headers["ETag"] = "W/" + answer.headers["ETag"]
         if fault:
             fault(answer)
         wanted = self.headers.get("Range")
@@ -232,7 +241,11 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers.items():
             self.send_header(name, value)
         announced = len(answer.body) if answer.announced is None else answer.announced
-        self.send_header("Content-Length", str(announced))
+        if answer.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+            answer.body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(answer.body), answer.body)
+        else:
+            self.send_header("Content-Length", str(announced))
         self.end_headers()
         step = -(-len(answer.body) // 4) or 1
         for at in range(0, len(answer.body), step):

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -114,6 +115,13 @@ def test_manual_pages(tree):
             help_ = subprocess.run([tree / "bin" / name, "--help"], capture_output=True, text=True, check=True).stdout
             for option in {word for word in help_.split() if word.startswith("--") and word[2:].isalpha()}:
                 assert option in text, (name, option)
+
+
+def test_containers_hold_nothing_of_the_folder_that_was_made_there():
+    """Neither recipe: runs in data/ may have many GB."""
+    ignored = {line.partition("/")[0] for line in (ROOT / ".dockerignore").read_text().split() if line[0] not in "!*"}
+    (removed,) = re.findall(r"^ +rm -rf (.*)$", (ROOT / "packaging/boldmill.def").read_text(), re.MULTILINE)
+    assert ignored == set(removed.split())
 
 
 def test_sdist(tmp_path):

@@ -1,5 +1,7 @@
-"""The download: from a bucket behind a proxy that breaks things on purpose."""
+"""The download of what a configuration needs, from a bucket behind a proxy that breaks things on purpose."""
+# ruff: noqa: F401, F811 - imported fixtures
 
+import errno
 import gzip
 import json
 import os
@@ -9,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from itertools import count
 
 import makebids
 import pytest
@@ -18,425 +19,25 @@ from conftest import PATIENCE, ROOT, last_line
 pytest.importorskip("boto3", reason="boto3 is not installed; make .venv/ready installs it")
 pytest.importorskip("moto", reason="moto is not installed; make .venv/ready installs it")
 
-from s3server import KEYS, also, call, cut, flip, headers, replace, serving, slow, stall, status
-
-from fetch import download, pieces, program, transfer
-from fetch.bucket import Bucket, Object, Trouble
-
-NUMBERS = count()
-SERIES = "nsddata_timeseries/ppdata/subj01/func1pt8mm"
-RUN = f"{SERIES}/timeseries/timeseries_session{{:02d}}_run{{:02d}}.nii.gz"
-DESIGN = f"{SERIES}/design/design_session{{:02d}}_run{{:02d}}.tsv"
-DATA = gzip.compress(random.Random(3).randbytes(3 << 20), 1, mtime=0)
-NAME = "a/b.nii.gz"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def no_credentials(monkeypatch, tmp_path):
-    """None but those that a test gives, and no question to a cloud's own service."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-
-
-@pytest.fixture
-def s3(server):
-    """A bucket with one object."""
-    server.new_bucket(f"bucket-{next(NUMBERS)}")
-    server.put(NAME, DATA)
-    return server
-
-
-def remote(s3, prefix="", **more):
-    quick = {"anonymous": True, "pause": 0.01, "retries": 3, "timeout": 5, "parallel": 4}
-    return {"url": f"s3://{s3.bucket}/{prefix}", "endpoint": s3.endpoint, **quick, **more}
-
-
-DEFAULTS = {"region": None, "profile": None, "bandwidth": None}
-
-
-@pytest.fixture
-def bucket(s3):
-    return Bucket({**DEFAULTS, **remote(s3)})
-
-
-@pytest.fixture
-def take(bucket, tmp_path):
-    """One object to a file, as the download does it; a meter of what came."""
-
-    def take(name=NAME, path=tmp_path / "b.nii.gz"):
-        meter = transfer.Meter()
-        found, _, how = transfer.to_file(bucket, name, bucket.head(name), str(path), meter)
-        assert found.size == path.stat().st_size
-        return how, meter.bytes
-
-    return take
-
-
-@pytest.fixture
-def small_pieces(monkeypatch):
-    """Of 256 KiB; the object has 13."""
-    monkeypatch.setattr(pieces, "SIZE", 1 << 18)
-    monkeypatch.setattr(pieces, "LARGE", 1 << 20)
-
-
-@pytest.fixture(params=["one stream", "pieces"])
-def in_pieces(request):
-    """A test that holds for both ways to write a file; whether it is in pieces."""
-    if request.param == "pieces":
-        request.getfixturevalue("small_pieces")
-    return request.param == "pieces"
-
-
-def parts(folder):
-    return [path.name for path in folder.rglob("*.part")]
-
-
-# One object
-
-
-def test_a_file_is_what_the_object_is(take, in_pieces, tmp_path):
-    assert take() == ("md5", len(DATA))
-    assert (tmp_path / "b.nii.gz").read_bytes() == DATA and not parts(tmp_path)
-
-
-FAULTS = {
-    "503": [status(503)],
-    "503 thrice": [status(503)] * 3,
-    "500": [status(500, "InternalError")],
-    "429": [status(429, "TooManyRequests")],
-    "cut": [cut(100_000)],
-    "cut at once": [cut(0)],
-    "cut many times": [cut(200_000)] * 8,
-    "stalled": [stall(4)],
-    "slow": [slow(1)],
-    "short and honest about it": [replace(DATA[:-5])],
-    "too long": [replace(DATA + b"x")],
-    "cut, then 503": [cut(700_000), status(503)],
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_what_passes_is_waited_for(s3, bucket, take, tmp_path, fault):
-    bucket.settings["timeout"] = 0.5
-    s3.faults(NAME, *FAULTS[fault])
-    take()
-    assert (tmp_path / "b.nii.gz").read_bytes() == DATA and not parts(tmp_path)
-    assert not s3.plans[NAME], "not all faults were met"
-
-
-def test_a_cut_connection_is_gone_on_with(s3, take):
-    """Each request asks for what is missing, no more; nothing is transferred twice."""
-    s3.faults(NAME, cut(1_000_000), cut(1_000_000))
-    assert take() == ("md5", len(DATA))
-    starts = [request.start for request in s3.gets(NAME)]
-    assert starts[0] == 0 and len(starts) == 3 and starts == sorted(set(starts))
-    assert sum(request.sent for request in s3.gets(NAME)) < len(DATA) + 3 * transfer.STEP
-
-
-@pytest.mark.parametrize("fault", [status(503), cut(0), replace(b""), status(500, "InternalError")])
-def test_patience_ends(s3, take, tmp_path, fault):
-    s3.faults(NAME, *[fault] * 50)
-    with pytest.raises(Trouble, match=f"s3://{s3.bucket}/{NAME}: .*attempts; .*again"):
-        take()
-    assert len(s3.gets(NAME)) == 4
-    assert not (tmp_path / "b.nii.gz").exists()
-
-
-def test_wrong_bytes_are_fetched_again(s3, take, tmp_path):
-    s3.faults(NAME, flip(1000), flip(-1))
-    assert take() == ("md5", 3 * len(DATA))
-    assert (tmp_path / "b.nii.gz").read_bytes() == DATA
-
-
-def test_bytes_that_stay_wrong_get_no_name(s3, take, in_pieces, tmp_path):
-    s3.faults(NAME, *[flip(-1)] * (39 if in_pieces else 3))
-    with pytest.raises(Trouble, match="its MD5 is .*3 times over"):
-        take()
-    assert in_pieces or len(s3.gets(NAME)) == 3
-    assert not (tmp_path / "b.nii.gz").exists() and not parts(tmp_path)
-
-
-def test_damage_in_the_bucket_itself_is_found_by_its_gzip_trailer(s3, take, in_pieces, tmp_path):
-    s3.put("cut.nii.gz", DATA[:-4])
-    with pytest.raises(Trouble, match="gzip data end early, in the bucket itself"):
-        take("cut.nii.gz")
-    assert len(s3.gets("cut.nii.gz")) == (13 if in_pieces else 1)
-    s3.put("page.nii.gz", b"<html>please log in</html>")
-    with pytest.raises(Trouble, match="holds no gzip data"):
-        take("page.nii.gz")
-    assert not (tmp_path / "b.nii.gz").exists() and not parts(tmp_path)
-
-
-def test_an_object_that_changes_between_two_ranges(s3, take, tmp_path):
-    """The first part is of the old object and thrown away."""
-    new = gzip.compress(random.Random(4).randbytes(len(DATA)), 1, mtime=0)
-    s3.faults(NAME, cut(1_000_000), call(lambda: s3.put(NAME, new)))
-    take()
-    assert (tmp_path / "b.nii.gz").read_bytes() == new and not parts(tmp_path)
-    assert [request.status for request in s3.gets(NAME)] == [200, 412, 200]
-
-
-def test_a_server_that_does_not_look_at_if_match(s3, bucket, take, tmp_path):
-    """The ETag of the answer tells."""
-    s3.faults(NAME, cut(1_000_000), headers(ETag='"0123456789abcdef0123456789abcdef"'))
-    take()
-    assert (tmp_path / "b.nii.gz").read_bytes() == DATA
-    assert [request.start > 0 for request in s3.gets(NAME)] == [False, True, False]
-
-
-def test_an_object_that_never_stays_the_same(s3, take, in_pieces):
-    number = count()
-    change = call(lambda: s3.put(NAME, gzip.compress(b"%d" % next(number))))
-    s3.faults(NAME, *[change] * 99)
-    with pytest.raises(Trouble, match="again and again"):
-        take()
-
-
-def test_a_server_that_knows_no_ranges(s3, take, tmp_path):
-    s3.faults(NAME, cut(1_000_000))
-    s3.ignore_ranges = True
-    with pytest.raises(Trouble, match="the server sent everything for bytes from"):
-        take()
-    assert not (tmp_path / "b.nii.gz").exists()
-
-
-def test_a_part_of_an_earlier_call_is_gone_on_with(s3, bucket, take, tmp_path):
-    path, wanted = tmp_path / "b.nii.gz", bucket.head(NAME)
-    part = tmp_path / os.path.basename(transfer.part_name(str(path), wanted))
-    part.write_bytes(DATA[:1_234_567])
-    (tmp_path / ".b.nii.gz.0123456789abcdef.part").write_bytes(b"of another object")
-    (tmp_path / ".c.nii.gz.0123456789abcdef.part").write_bytes(b"of another file")
-    assert take() == ("md5", len(DATA) - 1_234_567)
-    assert [request.range for request in s3.gets(NAME)] == ["bytes=1234567-"]
-    assert path.read_bytes() == DATA and parts(tmp_path) == [".c.nii.gz.0123456789abcdef.part"]
-
-
-@pytest.mark.parametrize("begun", [DATA[:-1] + b"?", DATA + b"more", b"\0" * 1000, DATA])
-def test_a_part_that_is_wrong_or_whole(bucket, take, in_pieces, tmp_path, begun):
-    path = tmp_path / "b.nii.gz"
-    (tmp_path / os.path.basename(transfer.part_name(str(path), bucket.head(NAME)))).write_bytes(begun)
-    take()
-    assert path.read_bytes() == DATA and not parts(tmp_path)
-
-
-def test_an_empty_object(s3, take, in_pieces, tmp_path):
-    s3.put("empty", b"")
-    assert take("empty", tmp_path / "empty") == ("md5", 0)
-    assert (tmp_path / "empty").read_bytes() == b""
-
-
-def test_an_object_that_was_uploaded_in_parts(s3, take, in_pieces, tmp_path):
-    data = random.Random(5).randbytes(12 << 20)
-    s3.put_parts("big.hdf5", data, 5 << 20)
-    assert take("big.hdf5", tmp_path / "big.hdf5") == ("parts", 12 << 20)
-    (tmp_path / "big.hdf5").unlink()
-    s3.faults("big.hdf5", flip(1000))
-    s3.part_sizes["big.hdf5"] = [5 << 20, 5 << 20, 2 << 20]  # which moto does not tell, and S3 does
-    assert take("big.hdf5", tmp_path / "big.hdf5") == ("parts", 24 << 20)
-    assert (tmp_path / "big.hdf5").read_bytes() == data
-    s3.part_sizes["big.hdf5"] = [6 << 20, 5 << 20, 1 << 20]  # unlike: the ETag cannot be worked out
-    s3.put_parts("odd.hdf5", data, 6 << 20)
-    assert take("odd.hdf5", tmp_path / "odd.hdf5") == ("size", 12 << 20)
-
-
-def test_bandwidth(bucket, tmp_path):
-    meter, begun = transfer.Meter(2 * len(DATA)), time.monotonic()
-    transfer.to_file(bucket, NAME, bucket.head(NAME), str(tmp_path / "b.nii.gz"), meter)
-    assert 0.35 < time.monotonic() - begun < 60 * PATIENCE
-
-
-# In pieces
-
-
-def test_pieces_come_at_once_as_parallel_allows(s3, bucket, take, small_pieces, tmp_path):
-    """Two files of 13 pieces, 4 transfers."""
-    at_once, most, lock = set(), [], threading.Lock()
-
-    def open_(*args):
-        with lock:
-            at_once.add((args[0], args[2]))
-            most.append(len(at_once))
-        time.sleep(0.05)
-        try:
-            return plain(*args)
-        finally:
-            with lock:
-                at_once.discard((args[0], args[2]))
-
-    plain, bucket.open = bucket.open, open_
-    s3.put("other", DATA)
-    threads = [
-        threading.Thread(target=take, args=(name, tmp_path / name)) for name in (os.path.basename(NAME), "other")
-    ]
-    s3.put(os.path.basename(NAME), DATA)
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert max(most) == 4 and len(most) == 26
-    assert (tmp_path / "other").read_bytes() == (tmp_path / "b.nii.gz").read_bytes() == DATA
-
-
-def test_each_byte_comes_once(s3, take, small_pieces):
-    s3.faults(NAME, cut(100_000), status(503), cut(200_000))
-    assert take() == ("md5", len(DATA))
-    assert sum(request.sent for request in s3.gets(NAME) if request.status == 206) < len(DATA) + 3 * transfer.STEP
-    assert {request.status for request in s3.gets(NAME)} == {206, 503}
-
-
-def test_pieces_that_are_there_are_not_asked_for_again(s3, bucket, take, small_pieces, tmp_path):
-    """One piece fails for good; the others that had begun are finished and kept."""
-    s3.faults(NAME, *[slow(0.2)] * 5, *[status(403, "AccessDenied")] * 50)
-    with pytest.raises(Trouble, match="access is denied"):
-        take()
-    (part,) = parts(tmp_path)
-    wanted = bucket.head(NAME)
-    kept = transfer.have(str(tmp_path / "b.nii.gz"), wanted)
-    assert 4 << 18 <= kept <= 8 << 18 and (tmp_path / part).stat().st_size == len(DATA) + 13
-    s3.plans.clear()
-    s3.log.clear()
-    assert take() == ("md5", len(DATA) - kept)
-    assert (tmp_path / "b.nii.gz").read_bytes() == DATA and not parts(tmp_path)
-    assert len(s3.gets(NAME)) == 13 - (kept >> 18)
-
-
-def test_a_killed_process_leaves_whole_pieces(s3, bucket, take, small_pieces, tmp_path):
-    s3.faults(NAME, *[slow(0.1)] * 6, *[stall(60)] * 9)
-    bucket.settings["timeout"] = 60
-    if not (child := os.fork()):
-        take()
-    until = time.monotonic() + 30 * PATIENCE
-    wanted = bucket.head(NAME)
-    while transfer.have(str(tmp_path / "b.nii.gz"), wanted) < 6 << 18:
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    s3.plans.clear()
-    assert take() == ("md5", len(DATA) - (6 << 18))
-    assert (tmp_path / "b.nii.gz").read_bytes() == DATA
-
-
-def test_pieces_behind_what_one_stream_has_begun(s3, bucket, take, small_pieces, tmp_path):
-    path = tmp_path / "b.nii.gz"
-    part = tmp_path / os.path.basename(transfer.part_name(str(path), bucket.head(NAME)))
-    part.write_bytes(DATA[: (5 << 18) + 1000])
-    assert take() == ("md5", len(DATA) - (5 << 18))
-    assert path.read_bytes() == DATA
-
-
-@pytest.mark.parametrize("behind", [b"\1" * 12, b"\1" * 14, b"\2" * 13, b"\0" * 13])
-def test_marks_of_other_pieces(bucket, take, small_pieces, tmp_path, behind):
-    """Nothing of it counts."""
-    path = tmp_path / "b.nii.gz"
-    part = tmp_path / os.path.basename(transfer.part_name(str(path), bucket.head(NAME)))
-    part.write_bytes(b"x" * len(DATA) + behind)
-    assert take() == ("md5", len(DATA))
-    assert path.read_bytes() == DATA
-
-
-@pytest.mark.parametrize("fault", ["503 thrice", "cut", "stalled", "too long"])
-def test_what_passes_is_waited_for_piece_by_piece(s3, bucket, take, small_pieces, tmp_path, fault):
-    test_what_passes_is_waited_for(s3, bucket, take, tmp_path, fault)
-
-
-def test_wrong_bytes_in_one_piece(s3, take, small_pieces, tmp_path):
-    s3.faults(NAME, flip(1000))
-    assert take() == ("md5", 2 * len(DATA))
-    assert (tmp_path / "b.nii.gz").read_bytes() == DATA
-
-
-def test_an_object_that_changes_between_two_pieces(s3, take, small_pieces, tmp_path):
-    new = gzip.compress(random.Random(4).randbytes(len(DATA)), 1, mtime=0)
-    s3.faults(NAME, *[slow(0.1)] * 5, call(lambda: s3.put(NAME, new)))
-    take()
-    assert (tmp_path / "b.nii.gz").read_bytes() == new and not parts(tmp_path)
-    assert 412 in {request.status for request in s3.gets(NAME)}
-
-
-def test_a_large_file_of_a_server_that_knows_no_ranges(s3, take, small_pieces, tmp_path):
-    """It comes as one stream."""
-    s3.ignore_ranges = True
-    assert take()[0] == "md5"
-    assert (tmp_path / "b.nii.gz").read_bytes() == DATA
-
-
-def test_a_server_that_forgets_about_ranges(s3, bucket, take, small_pieces, tmp_path):
-    """What is there stays."""
-
-    def forget():
-        s3.ignore_ranges = True
-
-    s3.faults(NAME, *[slow(0.1)] * 6, call(forget))
-    with pytest.raises(Trouble, match="sent everything for bytes from .*goes on there"):
-        take()
-    assert transfer.have(str(tmp_path / "b.nii.gz"), bucket.head(NAME)) >= 4 << 18
-    s3.ignore_ranges = False
-    take()
-    assert (tmp_path / "b.nii.gz").read_bytes() == DATA
-
-
-# A whole configuration
-
-
-@pytest.fixture(scope="module")
-def nsd(run, tmp_path_factory):
-    """A synthetic NSD tree that is smaller still than that of other tests: one bucket of it does for all."""
-    root = tmp_path_factory.mktemp("synth") / "nsd"
-    size = ["--dims", "7,8,6", "--volumes", "60"]
-    run("synthnsd", "--subjects", "1", "--sessions", "1,21", *size, "--seed", "7", "--decoys", "--quiet", root)
-    return root
-
-
-@pytest.fixture(scope="module")
-def uploaded(server, nsd):
-    server.new_bucket("nsd-data")
-    server.tree(nsd, "some/where/")
-
-
-@pytest.fixture
-def dataset(server, uploaded):
-    """The synthetic NSD tree in a bucket, below a prefix. What a test changes there it puts back."""
-    server.use("nsd-data")
-    return server
-
-
-@pytest.fixture
-def call_fetch(tmp_path, capsys):
-    """fetch(server, options, settings): what it said and printed."""
-
-    def run(s3, *options, prefix="some/where", fails=None, **settings):
-        given = {"root": str(tmp_path / "got"), "sessions": [1, 21], **settings}
-        given["remote"] = remote(s3, prefix, **settings.get("remote", {}))
-        path = tmp_path / "config.json"
-        path.write_text(json.dumps(given))
-        capsys.readouterr()
-        s3.log.clear()
-        if fails is None:
-            assert program.work(program.parse(["--configfile", str(path), *options])) == 0
-        else:
-            with pytest.raises(Trouble, match=fails):
-                program.work(program.parse(["--configfile", str(path), *options]))
-        return capsys.readouterr()
-
-    return run
-
-
-def tree_files(root):
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for path in root.rglob("*")
-        if path.is_file() and ".fetch" not in path.parts
-    }
+from fetching import (
+    DATA,
+    DESIGN,
+    NUMBERS,
+    RUN,
+    SERIES,
+    call_fetch,
+    dataset,
+    no_credentials,
+    nsd,
+    parts,
+    remote,
+    server,
+    tree_files,
+    uploaded,
+)
+from s3server import KEYS, also, cut, flip, slow, stall, status
+
+from fetch import download, program
 
 
 def expected(sessions=((1, range(1, 13)), (21, range(2, 14))), designs=((1, 12), (21, 14))):
@@ -537,6 +138,23 @@ def test_what_is_new_in_the_bucket_is_fetched(dataset, nsd, tmp_path, call_fetch
     assert dataset.read() == {f"some/where/{RUN.format(1, 2)}"}
     assert (tmp_path / "got" / RUN.format(1, 2)).read_bytes() == new
     dataset.put(f"some/where/{RUN.format(1, 2)}", (nsd / RUN.format(1, 2)).read_bytes())
+
+
+def test_what_is_no_longer_in_the_bucket(dataset, nsd, tmp_path, call_fetch):
+    """It stays, and that is said."""
+    call_fetch(dataset, **SMALL)
+    key = f"some/where/{RUN.format(1, 3)}"
+    dataset.client.delete_object(Bucket=dataset.bucket, Key=key)
+    try:
+        said = call_fetch(dataset, **SMALL).err
+        assert (
+            f"1 file, no longer in the bucket, used as fetched before: {tmp_path / 'got' / RUN.format(1, 3)}" in said
+        )
+        assert "fetch: 6 files (" in said and "0 bytes were transferred" in said and "of 0 files" not in said
+        assert (tmp_path / "got" / RUN.format(1, 3)).read_bytes() == (nsd / RUN.format(1, 3)).read_bytes()
+    finally:
+        dataset.put(key, (nsd / RUN.format(1, 3)).read_bytes())
+    assert "no longer" not in call_fetch(dataset, **SMALL).err
 
 
 def test_verify_reads_all_of_it(dataset, tmp_path, call_fetch):
@@ -704,6 +322,26 @@ def test_a_disk_that_is_too_small(dataset, tmp_path, call_fetch, monkeypatch):
     assert not [name for name in tree_files(tmp_path / "got") if name.endswith(".gz")]
 
 
+@pytest.mark.parametrize("what", ["a run", "the record"])
+def test_a_disk_that_fills_up_meanwhile(dataset, nsd, tmp_path, call_fetch, monkeypatch, what):
+    """The message names the file; the next call goes on."""
+    call = "pwrite" if what == "a run" else "fsync"
+    kept, name = getattr(os, call), "timeseries_session01_run02.nii.gz" if what == "a run" else "done.jsonl"
+
+    def full(fd, *how):
+        if name in os.readlink(f"/proc/self/fd/{fd}"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return kept(fd, *how)
+
+    given = {"root": str(tmp_path / "got"), "sessions": [1, 21], **SMALL, "remote": remote(dataset, "some/where")}
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(OSError, match=rf"No space left on device: .*{name}"):
+            program.work(program.parse(["--settings", json.dumps(given)]))
+    call_fetch(dataset, **SMALL)
+    assert (tmp_path / "got" / RUN.format(1, 2)).read_bytes() == (nsd / RUN.format(1, 2)).read_bytes()
+
+
 def test_two_at_a_time(dataset, tmp_path, call_fetch):
     (tmp_path / "got").mkdir()
     lock = download.alone(str(tmp_path / "got"))
@@ -749,6 +387,31 @@ def test_the_program(dataset, command, tmp_path):
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("tail", "code", "said"),
+    [
+        ("--dry-run | true", 141, None),
+        ("--dry-run 2>&1 | true", 141, None),
+        ("--dry-run > /dev/full", 1, "fetch: standard output: No space left on device; mend it"),
+        ("--dry-run >&-", 1, "fetch: standard output: Bad file descriptor; mend it"),
+        ("<&- >&-", 0, "fetch: 7 files ("),
+        ("<&- >&- 2>&-", 0, None),
+    ],
+)
+def test_standard_streams_that_are_full_or_closed(dataset, nsd, command, tmp_path, tail, code, said):
+    done = subprocess.run(
+        ["bash", "-c", f'set -o pipefail; "$@" {tail}', "bash", *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+    assert last_line(done.stderr).startswith(said) if said else "mend" not in done.stderr
+    if "dry" not in tail:
+        got = tree_files(tmp_path / "got")
+        assert len(got) == 7 and all(data == (nsd / name).read_bytes() for name, data in got.items())
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_download_is_gone_on_with(dataset, nsd, command, tmp_path, how):
     dataset.put(f"some/where/{RUN.format(1, 2)}", DATA)
@@ -776,60 +439,3 @@ def test_an_interrupted_download_is_gone_on_with(dataset, nsd, command, tmp_path
     assert len(got) == 7 and got.pop(RUN.format(1, 2)) == DATA
     assert all(data == (nsd / name).read_bytes() for name, data in got.items())
     dataset.put(f"some/where/{RUN.format(1, 2)}", (nsd / RUN.format(1, 2)).read_bytes())
-
-
-# To a pipe
-
-
-@pytest.fixture
-def piped(s3):
-    """fetch --stdout of an object: (status, bytes, messages)."""
-
-    def piped(name=NAME, stdout=subprocess.PIPE):
-        settings = json.dumps({**DEFAULTS, **remote(s3)})
-        words = ["--stdout", f"s3://{s3.bucket}/{name}", "--settings", settings]
-        command = [sys.executable, str(ROOT / "rules"), "fetch", *words]
-        done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, check=False)
-        return done.returncode, done.stdout, done.stderr.decode()
-
-    return piped
-
-
-def test_stdout(s3, piped):
-    assert piped()[:2] == (0, DATA)
-    s3.faults(NAME, cut(100_000), status(503), cut(2_000_000))
-    assert piped()[:2] == (0, DATA)
-    s3.put("small", b"x")
-    assert piped("small")[:2] == (0, b"x")
-
-
-@pytest.mark.parametrize("fault", [flip(100), flip(-1)])
-def test_what_comes_damaged_stays_without_its_end(s3, piped, fault):
-    """Whoever reads the pipe sees gzip that ends early, even if nobody looks at our status."""
-    s3.faults(NAME, fault)
-    code, data, said = piped()
-    assert code == 1 and "its MD5 is" in said
-    assert len(data) <= len(DATA) - transfer.HELD
-    s3.put("small.gz", PACKED := gzip.compress(b"small", mtime=0))
-    s3.faults("small.gz", flip(len(PACKED) - 1))
-    assert piped("small.gz")[:2] == (1, b"")
-
-
-def test_stdout_of_what_is_not_there(piped):
-    code, data, said = piped("nothing")
-    assert code == 1 and data == b"" and "is not in the bucket" in said
-
-
-def test_stdout_ends_with_its_reader(s3, bucket):
-    """Also while it waits for the network."""
-    s3.faults(NAME, stall(30))
-    settings = json.dumps({**DEFAULTS, **remote(s3, timeout=60)})
-    words = ["--stdout", f"s3://{s3.bucket}/{NAME}", "--settings", settings]
-    child = subprocess.Popen([sys.executable, str(ROOT / "rules"), "fetch", *words], stdout=subprocess.PIPE)
-    child.stdout.read(10)
-    child.stdout.close()
-    assert child.wait(5 * PATIENCE) in (141, 1, -signal.SIGPIPE)
-
-
-def test_an_object_has_a_size_and_an_etag(bucket):
-    assert bucket.head(NAME) == Object(len(DATA), bucket.listed("a/")[1]["b.nii.gz"].etag)

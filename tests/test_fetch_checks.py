@@ -5,7 +5,9 @@ import gzip
 import hashlib
 import os
 import random
+import time
 import zlib
+from itertools import count, cycle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -76,6 +78,15 @@ def test_md5(step):
     for wrong in (TEXT[:-1], TEXT + b"x", TEXT[:-1] + b"x", TEXT[1:] + TEXT[:1]):
         with pytest.raises(Damaged):
             through(Digest(len(TEXT), etag), wrong, step)
+
+
+def test_md5_in_capitals():
+    """As some servers have it: it is compared, too."""
+    etag = hashlib.md5(TEXT).hexdigest().upper()
+    assert through(Digest(len(TEXT), etag), TEXT, 1 << 20) == "md5"
+    with pytest.raises(Damaged, match="its MD5 is"):
+        through(Digest(len(TEXT), etag), TEXT[:-1] + b"x", 1 << 20)
+    assert through(Digest(len(TEXT), parts_etag(TEXT, 1000).upper(), 1000), TEXT, 1 << 20) == "parts"
 
 
 def parts_etag(data, size):
@@ -167,6 +178,8 @@ LISTS = [
         ({"IsTruncated": False, "Contents": [{k: v for k, v in ENTRY.items() if k != key}]}, "not whole")
         for key in ENTRY
     ),
+    *(({"IsTruncated": False, "Contents": [ENTRY | {"Key": key}]}, "was not asked for") for key in ("a/b", "/a")),
+    ({"IsTruncated": False, "CommonPrefixes": [{"Prefix": "a/b/"}]}, "was not asked for"),
 ]
 
 
@@ -180,6 +193,74 @@ def test_lists_that_are_none(answer, says):
         bucket.listed("")
     bucket.made = SimpleNamespace(list_objects_v2=lambda **asked: {"IsTruncated": False, "Contents": [ENTRY]})
     assert bucket.listed("") == ([], {"a": Object(1, "x")})
+
+
+def bucket_of(**answers):
+    """A bucket whose client answers so."""
+    bucket = Bucket({"url": "s3://bucket", "pause": 0, "retries": 2, "parallel": 1})
+    bucket.made = SimpleNamespace(**answers)
+    return bucket
+
+
+def test_a_list_that_goes_round():
+    """Tokens A, B, A, B, ..."""
+    tokens, asked = cycle("AB"), count()
+
+    def answer(**how):
+        assert next(asked) < 9
+        return {"IsTruncated": True, "NextContinuationToken": next(tokens)}
+
+    with pytest.raises(Trouble, match="has no end"):
+        bucket_of(list_objects_v2=answer).listed("")
+
+
+def test_an_answer_that_the_client_cannot_read():
+    def answer(**how):
+        return {"ContentLength": int("many")}
+
+    with pytest.raises(Trouble, match="the server's answer cannot be read .*many.*; run it again later"):
+        bucket_of(head_object=answer).head("a")
+
+
+@pytest.mark.parametrize("answer", [{}, {"ETag": "x"}, {"ContentLength": 5}, {"ContentLength": int, "ETag": "x"}])
+def test_sizes_of_parts_that_are_not_told(answer):
+    """Then usual ones are tried."""
+
+    def head(**how):
+        return {key: value("many") if value is int else value for key, value in answer.items()}
+
+    assert bucket_of(head_object=head).part_size("a", Object(10, "0" * 32 + "-2")) is None
+
+
+def test_names_that_are_none_of_a_file():
+    """Folders and files below s3://bucket/a/ whose names a disk cannot have, or that lead elsewhere."""
+    keys = ("", ".", "..", "A", "a", "caf\xe9", "cafe\u0301", "a\nb", "a\0b", "-rf", "*")
+    found = {"Contents": [ENTRY | {"Key": f"a/{key}"} for key in keys]}
+    found |= {"CommonPrefixes": [{"Prefix": f"a/{key}/"} for key in keys], "IsTruncated": False}
+    folders, files = bucket_of(list_objects_v2=lambda **how: found).listed("a/")
+    assert folders == list(files) == [key for key in keys if key not in ("", ".", "..", "a\0b")]
+
+
+def test_a_long_list_takes_as_long_as_it_is():
+    """Four times as many pages take about four times as long, not sixteen."""
+
+    def seconds(pages):
+        def answer(ContinuationToken=0, **how):
+            keys = range(ContinuationToken * 1000, (ContinuationToken + 1) * 1000)
+            more = {"NextContinuationToken": ContinuationToken + 1} if ContinuationToken + 1 < pages else {}
+            return {"IsTruncated": bool(more), "Contents": [ENTRY | {"Key": str(key)} for key in keys], **more}
+
+        begun = time.thread_time()
+        assert len(bucket_of(list_objects_v2=answer).listed("")[1]) == pages * 1000
+        return time.thread_time() - begun
+
+    short = min(seconds(100) for _ in range(3))
+    assert seconds(400) < 8 * short
+
+
+@pytest.mark.parametrize("etag", ['"x"', "x", 'W/"x"'])
+def test_quotes_of_an_etag(etag):
+    assert bucket_of(head_object=lambda **how: {"ContentLength": 5, "ETag": etag}).head("a") == Object(5, "x")
 
 
 def test_an_object_without_a_length():

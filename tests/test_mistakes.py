@@ -77,6 +77,13 @@ def test_another_roi(nsd, name, advice):
     assert text.endswith(f"no volume {name} is there; {advice}")
 
 
+def test_a_roi_that_looks_the_same(nsd):
+    """One accented letter, or a letter and its accent, as some systems write names."""
+    touch(nsd / ROI.format("cafe\u0301"))
+    text = said(nsd, lambda data: data.selection("01", "caf\xe9"))
+    assert text.endswith('is there; one that looks the same is, in other Unicode characters; write "cafe\\u0301"')
+
+
 def test_a_place_is_named_once(bids):
     text = said(bids, lambda data: data.selection("01", "V1"), layout={"preset": "bids"})
     assert text.count("derivatives/rois/V1.nii.gz") == 1

@@ -172,3 +172,18 @@ def test_the_configured_cache(tmp_path):
 @pytest.mark.parametrize("age", ["1", "h", "-1h", "1.5h", "1w", ""])
 def test_ages_that_are_none(tmp_path, age):
     assert "not a time" in tidy(tmp_path, f"--age={age}", status=2)
+
+
+@pytest.mark.parametrize(
+    ("tail", "code", "said"),
+    [
+        ("| true", 141, ""),
+        ("> /dev/full", 1, "tidy: standard output: No space left on device\n"),
+        (">&-", 1, "tidy: standard output: Bad file descriptor\n"),
+        ("<&- 2>&-", 0, ""),
+    ],
+)
+def test_standard_streams_that_are_full_or_closed(tmp_path, tail, code, said):
+    whole = ["bash", "-c", f'set -o pipefail; "$@" {tail}', "bash", sys.executable, str(ROOT / "rules"), "tidy"]
+    done = subprocess.run([*whole, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, said)

@@ -170,8 +170,9 @@ class Dataset:
         """Ends with an error, or warns where the configuration allows that something is missing."""
         if problems and not self.config["allow_missing"]:
             raise self.wrong("\n".join(values.first(problems)))
-        self.left_out.setdefault(subject, []).extend(problems)
-        for problem in problems:
+        told = [problem.rpartition("; ")[0] or problem for problem in problems]  # without what to do: it was done
+        self.left_out.setdefault(subject, []).extend(told)
+        for problem in told:
             self.warn(f"left out: {problem}")
 
     @remembered

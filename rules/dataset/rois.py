@@ -8,6 +8,7 @@ intersection) of its terms, less what `minus` selects, where all of `where` hold
 import re
 from collections.abc import Callable
 from typing import NamedTuple
+from unicodedata import normalize
 
 from configuration.values import likely, listed, some
 from dataset.patterns import DISK, Pattern
@@ -170,6 +171,9 @@ def volume(name, hemi, volumes):
 
 def correction(name, names):
     """What to do about a volume that is not there."""
+    for twin in names:
+        if normalize("NFC", twin) == normalize("NFC", name):
+            return f'one that looks the same is, in other Unicode characters; write "{ascii(twin)[1:-1]}"'
     if close := likely(name, names):
         return close.removeprefix("; ")
     there = f" (there are {some(names)})" if names else ""

@@ -8,6 +8,7 @@ import random
 import re
 import threading
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from operate.words import shown
 
@@ -31,6 +32,7 @@ LONGEST = 30  # seconds between two attempts
 DENIED = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled", "AccountProblem"}
 BAD_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
 ELSEWHERE = {"PermanentRedirect", "AuthorizationHeaderMalformed", "301", "IllegalLocationConstraintException"}
+SENT_ON = {301, 302, 303, 307, 308}
 BUSY = {"SlowDown", "RequestTimeout", "RequestTimeoutException", "InternalError", "ServiceUnavailable", "Throttling"}
 
 
@@ -48,6 +50,10 @@ class Unranged(Passing):
 
 class Changed(Exception):
     """The object is not the one that was listed."""
+
+
+class SentOn(Exception):
+    """The server names another address, and not the bucket's region."""
 
 
 class Stopped(Exception):
@@ -95,23 +101,26 @@ class Bucket:
         )
         try:
             session = boto3.Session(profile_name=given["profile"], region_name=given["region"])
-            return session.client("s3", endpoint_url=given["endpoint"], config=config)
+            client = session.client("s3", endpoint_url=given["endpoint"], config=config)
         except (errors.BotoCoreError, ValueError) as error:
             raise Trouble(f"config: remote: {error}; correct profile, region or endpoint") from None
+        client.meta.events.register_first("needs-retry.s3.HeadBucket", refuse_to_go_on)
+        return client
 
     # What is in it
 
     def listed(self, prefix):
         """(names of folders, {name: Object}) directly below a prefix that is empty or ends in a slash."""
-        folders, files, token = [], {}, None
+        folders, files, token, asked = [], {}, None, set()
         while True:
-            more, objects, rest = self.patiently(prefix, self.page, prefix, token)
-            folders, files = folders + more, files | objects
-            if rest is None:
-                return [name for name in folders if usable(name)], {n: o for n, o in files.items() if usable(n)}
-            if rest == token:
+            more, objects, token = self.patiently(prefix, self.page, prefix, token)
+            folders += filter(usable, more)
+            files |= {name: found for name, found in objects.items() if usable(name)}
+            if token is None:
+                return folders, files
+            if token in asked:
                 raise Trouble(f"{self.url(prefix)}: the server's list has no end; tell those who keep the bucket")
-            token = rest
+            asked.add(token)
 
     def page(self, prefix, token):
         """A part of the list: folders, files, and how the next part is asked for (None: there is none). What is not
@@ -119,8 +128,8 @@ class Bucket:
         given = {"ContinuationToken": token} if token else {}
         answer = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, Delimiter="/", **given)
         try:
-            folders = [plain(entry["Prefix"], prefix)[:-1] for entry in answer.get("CommonPrefixes", [])]
-            files = {plain(entry["Key"], prefix): found(entry, "Size") for entry in answer.get("Contents", [])}
+            folders = [below(entry["Prefix"].removesuffix("/"), prefix) for entry in answer.get("CommonPrefixes", [])]
+            files = {below(entry["Key"], prefix): found(entry, "Size") for entry in answer.get("Contents", [])}
             return folders, files, answer["NextContinuationToken"] if answer["IsTruncated"] else None
         except (KeyError, ValueError) as error:
             raise Passing(f"the server's list is not whole ({error})") from None
@@ -134,18 +143,18 @@ class Bucket:
 
     def part_size(self, key, wanted):
         """Size of the parts that an object was uploaded in, where they are alike and the server tells; or None."""
-        parts = int(match[1]) if (match := re.fullmatch(r"[0-9a-f]{32}-([1-9][0-9]{0,4})", wanted.etag)) else 0
+        parts = int(match[1]) if (match := re.fullmatch(r"[0-9a-fA-F]{32}-([1-9][0-9]{0,4})", wanted.etag)) else 0
         if parts <= 1:
             return wanted.size if parts else None
         try:
             first, last = (self.part(key, wanted, number) for number in (1, parts))
-        except (errors.BotoCoreError, errors.ClientError):
+        except (errors.BotoCoreError, errors.ClientError, KeyError, ValueError, SentOn):
             return None
         return first if first * (parts - 1) + last == wanted.size and last <= first else None
 
     def part(self, key, wanted, number):
         answer = self.client.head_object(Bucket=self.name, Key=key, PartNumber=number)
-        return answer["ContentLength"] if answer["ETag"].strip('"') == wanted.etag else 0
+        return answer["ContentLength"] if unquoted(answer["ETag"]) == wanted.etag else 0
 
     def patiently(self, key, ask, *args):
         """The answer to a request, asked again while that may help."""
@@ -177,15 +186,18 @@ class Bucket:
     @staticmethod
     def unfit(answer, wanted, start, end):
         """What is wrong with an answer before its bytes are looked at, or None."""
-        if answer.get("ETag", "").strip('"') != wanted.etag:
+        if unquoted(answer.get("ETag", "")) != wanted.etag:
             return Changed()
         came = answer.get("ContentRange", "")
         if end - start < wanted.size and not came.startswith(f"bytes {start}-"):
             kind = Passing if came else Unranged
             return kind(f"the server sent {came or 'everything'} for bytes from {start} on")
-        if answer["ContentLength"] != end - start:
-            return Passing(f"the server sends {answer['ContentLength']} bytes where {end - start} are due")
-        return None
+        sent = answer.get("ContentLength")
+        if sent == end - start or (sent is None and "ContentEncoding" not in answer):  # None: it is sent in chunks
+            return None
+        repacked = f", packed anew ({answer['ContentEncoding']}) by a proxy" if "ContentEncoding" in answer else ""
+        told = "an unknown number of" if sent is None else sent
+        return Passing(f"the server sends {told} bytes where {end - start} are due{repacked}")
 
     def words(self, key):
         return Words(self, key)
@@ -195,7 +207,12 @@ def found(answer, length):
     """The object that an answer speaks of; `length` is the key of its size."""
     if answer[length] < 0:
         raise ValueError(f"{length} {answer[length]}")
-    return Object(answer[length], answer["ETag"].strip('"'))
+    return Object(answer[length], unquoted(answer["ETag"]))
+
+
+def unquoted(etag):
+    """An ETag as we keep it. S3's own are never weak; it is proxies that make them so."""
+    return etag.removeprefix("W/").strip('"')
 
 
 def encrypted(answer):
@@ -211,12 +228,23 @@ def parse_url(url):
     return match[1], prefix and prefix + "/"
 
 
-def plain(key, prefix):
-    return key[len(prefix) :] if key.startswith(prefix) else ""
+def below(key, prefix):
+    """The name of what lies directly below a prefix."""
+    name = key.removeprefix(prefix)
+    if not key.startswith(prefix) or "/" in name:
+        raise ValueError(f"{key!r} was not asked for")
+    return name
 
 
 def usable(name):
-    return name not in ("", ".", "..") and "/" not in name and "\0" not in name
+    return name not in ("", ".", "..") and "\0" not in name
+
+
+def refuse_to_go_on(response, **others):
+    """For its events. botocore asks for the bucket itself to learn the region that it is sent to, again and again
+    where this question is sent on, too."""
+    if response and response[0].status_code in SENT_ON and "x-amz-bucket-region" not in response[0].headers:
+        raise SentOn(response[0].headers.get("Location", ""))
 
 
 class Patience:
@@ -259,8 +287,12 @@ class Words:
         if isinstance(error, errors.NoCredentialsError | errors.PartialCredentialsError):
             advice = "set remote: {anonymous: true} for a public bucket, or give a profile (aws configure)"
             raise Trouble(f"{self.url}: no credentials were found; {advice}") from None
+        if isinstance(error, SentOn):
+            raise self.sent_on(str(error)) from None
         if isinstance(error, PASSING):
             raise Passing(f"the connection fails ({tail(error)})") from None
+        if isinstance(error, ValueError):
+            raise Passing(f"the server's answer cannot be read ({tail(error)})") from None
         if isinstance(error, errors.BotoCoreError):
             raise Trouble(f"{self.url}: {tail(error)}; correct the section remote") from None
         return False
@@ -270,23 +302,41 @@ class Words:
         answer = error.response
         status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         code = answer.get("Error", {}).get("Code", "")
+        said = f"the server says {status}" + (f" {code}" if code != str(status) else "")
         if status in (412, 416):
             return Changed()
         if code in BUSY or status in (408, 429) or status >= 500:
-            return Passing(f"the server says {status} {code}")
+            return Passing(said)
         if code == "NoSuchBucket":
             return Trouble(f"s3://{self.bucket.name}: there is no such bucket; correct remote: url (and endpoint)")
         if code in BAD_KEYS:
             return Trouble(f"{self.url}: the server does not accept the credentials ({code}); renew them")
         if code == "RequestTimeTooSkewed":
             return Trouble(f"{self.url}: this machine's clock is wrong, says the server; set it")
-        if code in DENIED or status == 403:
+        if code in DENIED or status in (401, 403):
             return Trouble(f"{self.url}: access is denied ({code}); {self.how_to_enter()}")
         if status == 404:
             return Trouble(f"{self.url}: is not in the bucket; correct remote: url, or the layout")
-        if code in ELSEWHERE:
-            return Trouble(f"{self.url}: the bucket is in another region ({code}); give remote: region")
-        return Trouble(f"{self.url}: the server says {status} {code}; correct the section remote")
+        if code in ELSEWHERE or status in SENT_ON or (code == "400" and self.region(answer)):
+            return self.elsewhere(answer)
+        return Trouble(f"{self.url}: {said}; correct the section remote")
+
+    def region(self, answer):
+        """That of the bucket, where the server tells it and it is not the one that was asked; or None."""
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        told = headers.get("x-amz-bucket-region") or answer.get("Error", {}).get("Region")
+        return told if told != self.bucket.client.meta.region_name else None
+
+    def elsewhere(self, answer):
+        location = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("location")
+        if (region := self.region(answer)) or not location:
+            advice = f"set remote: {{region: {region}}}" if region else "give remote: region"
+            return Trouble(f"{self.url}: the bucket is in {region or 'another region'}; {advice}")
+        return self.sent_on(location)
+
+    def sent_on(self, location):
+        host = urlsplit(location).netloc or "another address"
+        return Trouble(f"{self.url}: the server sends us on to {host}; where that is right, give remote: endpoint")
 
     def how_to_enter(self):
         if self.bucket.settings["anonymous"]:

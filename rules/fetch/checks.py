@@ -19,9 +19,9 @@ class Digest:
     them. `part` is the size of the parts that they were uploaded in, where it is known; else usual ones are tried."""
 
     def __init__(self, size, etag, part=None):
-        self.size, self.etag, self.count = size, etag, 0
+        self.size, self.etag, self.count = size, etag.lower(), 0
         self.md5, self.known = new_md5(), bool(part)
-        parts = int(match[1]) if (match := re.fullmatch(r"[0-9a-f]{32}-([0-9]+)", etag)) else 0
+        parts = int(match[1]) if (match := re.fullmatch(r"[0-9a-f]{32}-([0-9]+)", self.etag)) else 0
         guesses = [part] if part else [n for n in USUAL if -(-size // n) == parts]
         self.parts = [Parts(n) for n in guesses] if parts else []
 

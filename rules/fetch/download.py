@@ -13,6 +13,7 @@ from fetch.disk import Files
 from fetch.listing import Journal, Live, place
 from fetch.together import Progress, say, together
 from operate import whole
+from operate.words import many
 from operate.words import size as amount
 
 
@@ -75,6 +76,9 @@ class Fetch:
         missing = [path for path in found if path not in wanted and not os.path.exists(path)]
         if missing:
             raise Trouble(f"{missing[0]}: is neither in the bucket nor on the disk; correct the configuration")
+        gone = [path for path in found if path not in wanted and self.journal.find(path)]
+        if gone:
+            say(f"{many(len(gone), 'file')}, no longer in the bucket, used as fetched before: {gone[0]}")
         return wanted
 
     def run(self):
@@ -91,11 +95,12 @@ class Fetch:
         failed = together(
             lambda path: self.files.get(path, self.meter), todo, self.remote["parallel"], progress, self.bucket.stop
         )
-        progress.show(last=True)
+        if todo:
+            progress.show(last=True)
         self.live.save()
         self.end(failed)
         size = sum(self.live.object(path).size for path in wanted)
-        say(f"{len(wanted)} files ({amount(size)}) are in {self.root}; {self.meter.bytes} bytes were transferred")
+        say(f"{many(len(wanted), 'file')} ({amount(size)}) in {self.root}; {self.meter.bytes} bytes were transferred")
         return 0
 
     def left(self, path):
@@ -115,21 +120,22 @@ class Fetch:
 
     def tell(self, wanted):
         """The dry run: each file with its size and what would be done, and the sums."""
-        sums = {}
+        sums, lines = {}, []
         for path, kind in wanted.items():
             state, size = self.files.state(path), self.live.object(path).size
             todo = {"here": "here", "compare": "compare", "fetch": "fetch"}[state]
-            print(f"{size:14d}  {todo:8s}{self.bucket.url(self.live.key(path))}")
+            lines.append(f"{size:14d}  {todo:8s}{self.bucket.url(self.live.key(path))}\n")
             files, total = sums.get((kind, todo), (0, 0))
             sums[kind, todo] = files + 1, total + size
+        with whole.named("standard output"):
+            print("".join(lines), end="", flush=True)
         for (kind, todo), (files, size) in sorted(sums.items()):
-            say(f"{kind}: {files} files, {amount(size)}, {SAID[todo]}")
+            say(f"{kind}: {many(files, 'file')}, {amount(size)}, {SAID[todo]}")
         todo = [path for path in wanted if self.files.state(path) == "fetch"]
         free = shutil.disk_usage(existing(self.root)).free
         left = sum(self.left(path) for path in todo)
-        say(
-            f"to be fetched: {len(todo)} files, {left} bytes ({amount(left)}); free below {self.root}: {amount(free)}"
-        )
+        what = f"to be fetched: {many(len(todo), 'file')}, {left} bytes ({amount(left)})"
+        say(f"{what}; free below {self.root}: {amount(free)}")
         return 0
 
     def verify(self, wanted):
@@ -170,7 +176,8 @@ def alone(root, patient=False):
     whole.make_folder(os.path.dirname(path))
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with whole.named(path):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         if not patient:
             raise Trouble(f"{root}: another fetch is at work there; wait for it (--wait)") from None

@@ -142,7 +142,7 @@ class Journal:
     def add(self, path, found, md5, how):
         entry = {"path": path[len(self.root) :], "size": found.size, "etag": found.etag, "md5": md5, "checked": how}
         whole.make_folder(os.path.dirname(self.path))
-        with open(self.path, "a", encoding="utf-8") as file:
+        with whole.named(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.write(self.begin + json.dumps(entry) + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -27,6 +27,7 @@ import sys
 from fetch.bucket import Changed, Stopped, Trouble
 from fetch.stream import stream
 from fetch.together import say
+from operate import whole
 
 EXAMPLES = """examples:
   fetch --configfile nsd.yaml --dry-run                 what would be fetched, and how much it is
@@ -129,15 +130,18 @@ def main(argv=None):
     signal.signal(signal.SIGTERM, interrupted)
     try:
         status = work(parse(argv))
+        with whole.named("standard output"):
+            sys.stdout.flush()
     except (Trouble, Stopped, Changed) as trouble:
         say(trouble)
         status = 1
+    except BrokenPipeError:
+        status = 141  # nobody reads any more
     except OSError as error:
-        say(f"{error.filename or 'fetch'}: {error.strerror or error}; mend it and run it again, it goes on there")
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"{where}{error.strerror or error}; mend it and run it again, it goes on there")
         status = 1
     except KeyboardInterrupt as why:
         say("interrupted; what was begun is gone on with by the next call")
         status = 128 + int(why.args[0]) if why.args else 130
-    sys.stdout.flush()
-    sys.stderr.flush()
     os._exit(status)  # threads that still wait for the network have nothing to put in order

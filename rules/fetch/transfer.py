@@ -115,7 +115,10 @@ def to_file(bucket, key, wanted, path, meter):
         try:
             return wanted, *finished(bucket, key, wanted, path, meter)
         except Changed:
-            wanted, why = bucket.head(key), "it is replaced in the bucket again and again"
+            asked, wanted = wanted, bucket.head(key)
+            why = "it is replaced in the bucket again and again"
+            if wanted == asked:
+                why = "the server says that it is another by now, and names the same ETag (does a proxy change it?)"
         except Damaged as damage:
             why = str(damage)
     raise Trouble(f"{bucket.url(key)}: {why}, {TIMES} times over; tell those who keep the bucket, or try again later")
@@ -147,9 +150,10 @@ def grow(bucket, key, wanted, part, meter):
     """Brings what is missing in the partial file; whether the ETag is none of MD5."""
     fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        odd = (grow_in_pieces if wanted.size >= pieces.LARGE else grow_at_the_end)(bucket, key, wanted, fd, meter)
-        os.fsync(fd)
-        return odd
+        with whole.named(part):
+            odd = (grow_in_pieces if wanted.size >= pieces.LARGE else grow_at_the_end)(bucket, key, wanted, fd, meter)
+            os.fsync(fd)
+            return odd
     finally:
         os.close(fd)
 

@@ -34,6 +34,16 @@ def make_folder(folder):
         sync(above)
 
 
+@contextlib.contextmanager
+def named(path):
+    """Errors in here name the file, which those of writing and synchronising do not by themselves."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
+
+
 def check(path, text):
     """What was written is what is read again."""
     with open(path, encoding="utf-8", newline="") as file:
@@ -47,7 +57,7 @@ def write(path, text):
     make_folder(folder)
     draft = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(8)}.tmp")
     try:
-        with open(draft, "w", encoding="utf-8", newline="") as file:
+        with named(path), open(draft, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -9,6 +9,15 @@ def size(n):
     return f"{n} bytes"
 
 
+def size_in_column(n):
+    """With three digits also where they are zeros, as others above and below have them: 20.0 MB"""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n >= factor:
+            rounded = float(f"{n / factor:.3g}")
+            return f"{rounded:,.{max(0, 3 - len(str(int(rounded))))}f} {unit}"
+    return size(n)
+
+
 def shown(text):
     """A text as it may be printed: in one line, and without commands to a terminal."""
     return str(text) if str(text).isprintable() else ascii(str(text))[1:-1]

@@ -40,10 +40,10 @@ def row(name, picture, note="", kind=""):
     return tag("div", tag("span", name) + picture + tag("small", note), kind=f"row {kind}".strip())
 
 
-def scale(name, high, digits):
+def scale(name, high, unit=""):
     """A legend: the colours from 0 to `high`."""
-    ends = tag("span", "0") + tag("span", f"{high:.{digits}f}")
-    return tag("span", kind=f"scale {name}") + tag("span", ends, kind="ends")
+    ends = tag("span", "0") + tag("span", f"{high:,.0f}")
+    return tag("span", kind=f"scale {name}") + tag("span", ends, kind="ends") + unit
 
 
 # Charts over all runs

@@ -13,9 +13,9 @@ from report import pictures, tables
 from report.markup import tag, text
 from report.sessions import Session, charts, pictures_of
 
-NOTE = """Slices from bottom to top, the right of the brain on the right, one scale for all sessions. Time courses run
-from left to right through all runs of a session, and share their axes with the other sessions; a line in them that
-touches the edge goes further."""
+NOTE = """Slices from bottom to top, the right of the brain on the right, one scale for all sessions; voxels without a
+value are left open. Time courses run from left to right through all runs of a session, and share their axes with the
+other sessions; a line in them that touches the edge goes further."""
 CHARTED = "A dot is a run, a line the median of a session’s runs. Below stand the numbers of the sessions."
 
 

@@ -73,8 +73,8 @@ def session_section(session, highs, limits):
     parts = [
         tag("h3", f"Session {session.number}"),
         tag("p", f"{about}, median tSNR {figure(median(session.tsnr))}"),
-        row("Mean", level, scale("grey", highs[0], 0)),
-        row("tSNR", tsnr, scale("viridis", highs[1], 0)),
+        row("Mean", level, scale("grey", highs[0], "arbitrary units")),
+        row("tSNR", tsnr, scale("viridis", highs[1])),
         row("Carpet", carpet, f"{quality.carpet.shape[1]} voxels, detrended"),
         *strips(session, limits),
     ]

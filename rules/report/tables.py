@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from operate import summary
-from operate.words import number, size
+from operate.words import number, size_in_column
 from report.figures import figure, list_of, mean, median
 from report.markup import table, tag, text
 
@@ -25,7 +25,7 @@ COLUMNS = {
     "Displacement, mm": lambda s, packed: figure(mean(s.shift), 3),
     "Constant voxels": lambda s, packed: flagged(max(s.count("boldqc.constant_voxels"))),
     "Not finite": lambda s, packed: flagged(sum(s.count("boldqc.nonfinite_samples"))),
-    "Packed": lambda s, packed: size(packed[s.number]) if s.number in packed else "–",
+    "Packed": lambda s, packed: size_in_column(packed[s.number]) if s.number in packed else "–",
 }
 
 
@@ -55,7 +55,7 @@ def array_row(info):
         len(info["sessions"]),
         *(number(n) for n in info["fmri"]["shape"]),
         text(info["fmri"]["dtype"]),
-        size(summary.bytes_of(info)),
+        size_in_column(summary.bytes_of(info)),
         "<br>".join(tag("span", text(words), kind="warn") for words in found),
     ]
 
@@ -127,15 +127,19 @@ def definitions(sessions):
     return tag("dl", "".join(tag("dt", k) + tag("dd", text(v.format(**known))) for k, v in DEFINITIONS.items()))
 
 
+def counted(n, what):
+    return number(n), what + "s" * (n != 1)
+
+
 def tiles(sessions):
     tsnr, shift = (np.concatenate([getattr(s, name) for s in sessions]) for name in ("tsnr", "shift"))
     found = [
-        (len(sessions), "session" + "s" * (len(sessions) != 1)),
-        (sum(len(s.runs) for s in sessions), "runs"),
+        counted(len(sessions), "session"),
+        counted(sum(len(s.runs) for s in sessions), "run"),
         (number(sum(s.rows for s in sessions)), "time points"),
         (number(max(s.quality.maps.shape[1] for s in sessions)), "voxels in the brain"),
         (figure(median(tsnr)), "median tSNR"),
         (f"{figure(mean(shift), 2)} mm" if np.isfinite(shift).any() else "–", "mean displacement"),
-        (f"{sessions[0].runs[0]['tr']:.4g} s", "from volume to volume"),
+        (f"{sessions[0].runs[0]['tr']:.4g} s", "repetition time"),
     ]
     return tag("ul", "".join(tag("li", tag("b", value) + tag("span", name)) for value, name in found), kind="tiles")

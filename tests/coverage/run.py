@@ -56,10 +56,10 @@ GROUPS = {
 # fmt: off
 LEFT_OUT = [
     "test_asks", "test_catalog", "test_datasets", "test_dist", "test_docs", "test_examples", "test_faults_workflow",
-    "test_fetch", "test_fetch_checks", "test_fetch_stream", "test_fidelity_rois", "test_haxby", "test_layout",
-    "test_own_dataset", "test_presets", "test_python_docs", "test_python_install", "test_report",
-    "test_sharedfs_workflow", "test_slurm", "test_slurm_generic", "test_tidy", "test_troubleshooting",
-    "test_workflow",
+    "test_fetch", "test_fetch_checks", "test_fetch_object", "test_fetch_pieces", "test_fetch_stream",
+    "test_fidelity_rois", "test_haxby", "test_layout", "test_own_dataset", "test_presets", "test_progress",
+    "test_python_docs", "test_python_install", "test_report", "test_report_browser", "test_sharedfs_workflow",
+    "test_slurm", "test_slurm_generic", "test_tidy", "test_troubleshooting", "test_workflow",
 ]
 # fmt: on
 # Percent of lines and branches that must be reached.
