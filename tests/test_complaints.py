@@ -21,8 +21,8 @@ CASES = {
     "targets: [arrays, splits]": 'targets: entry 2: "splits" is none of "arrays", "shuffle", "split", "packed",'
     ' "clean"; did you mean split?',
     "targets: arrays": 'targets: "arrays" is not a list; write ["arrays"]',
-    "clean: {order: two}": 'clean: order: "two" is not a whole number or null. Order of the polynomial',
-    "clean: {order: 25}": "clean: order: 25 is above 20. Order of the polynomial",
+    "clean: {order: two}": 'clean: order: "two" is not a whole number or null. Degree of the polynomial',
+    "clean: {order: 25}": "clean: order: 25 is above 20. Degree of the polynomial",
     "pack: {tr: 0}": "pack: tr: 0 is not above 0. Seconds",
     "allow_missing: 3": "allow_missing: 3 is not true or false. Whether a run",
     "root:": "root: null is not text. Folder of the dataset",
