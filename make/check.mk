@@ -28,6 +28,10 @@ check: deps-check deps-sharedfs ## Run all tests: style, gcc, clang, zlib-only a
 check-quick: $(VENV)/ready ## Run the tests of the release build alone
 	@$(VPY) tests/run.py --jobs $(JOBS) --quick $(CHECK)
 
+.PHONY: style
+style: $(VENV)/ready ## Look at formats, lines and layers: a few seconds, before each commit
+	@$(VPY) tests/run.py --only style
+
 # Many jobs at a time: on a busy machine each takes minutes.
 PATIENT := BOLDMILL_TEST_PATIENCE=3
 

@@ -77,7 +77,7 @@ MUTANTS = {
         ),
     ],
     ("power", "writes", "rules/fetch/transfer.py"): [
-        ("a download that is not synchronised", "            os.fsync(fd)\n            return odd", "            return odd")
+        ("a download that is not synchronised", "os.fsync(fd)\n            return odd", "return odd")
     ],
     ("faults", "writes", "rules/operate/whole.py"): [
         ("a draft left behind", "            os.unlink(draft)\n", "            pass\n")
