@@ -30,13 +30,13 @@ COMMAND = [
     f"--suppressions={HERE / 'valgrind.supp'}",
 ]
 # What is about memory that comes from outside or changes hands: readers, writers, threads.
-SHORT = "commit confounds designs glob labels mem niftiheader npy parse roi runname scan sealed stream tally"
+SHORT = "commit confounds cut designs glob labels mem niftiheader npy parse roi runname scan sealed stream tally"
 SHORT = {f"test_{name}" for name in SHORT.split(" ")}
 # Compare with sums in long double, which valgrind makes in 64 bits.
 LONG_DOUBLE = "basis butterworth confounds_columns denoise dtype niftiwide spline standardise trend"
 NOT_HERE = {f"test_{name}" for name in LONG_DOUBLE.split(" ")}
 DAMAGES = "test_seriesfile"
-LONGEST = ("test_memory", "test_hdf5", "test_pump")  # are begun first
+LONGEST = ("test_memory", "test_hdf5", "test_pump", "test_cut")  # are begun first
 
 
 def units(folder, everything):
