@@ -338,6 +338,7 @@ def test_extensions_of_a_pair(run, tmp_path, zipped):
         b"\1\0\0\0": ["extension[0] is 1"],
         b"\1\0\0\0" + extension(32)[:20]: ["extension 1", "esize is 32", "ends"],
         b"\1\0\0\0" + extension(32) + b"\x10\0\0\0\6": ["extension 2", "esize is 16", "ends"],
+        b"\1\0\0\0" + extension(32) + b"\x10\0": ["extension 2: the file ends within its esize"],
     }.items():
         niftiwitness.put(target, header + tail)
         refused(run, target, *says)

@@ -64,10 +64,12 @@ static int next_extension(struct bm_bytes *b, const struct bm_nifti_fields *f, u
 
     if (got <= 0)
         return (int)got;
-    if (got < 8)
+    if (got < 4)
         return bm_fail(err, BM_EDATA,
-                       "%s: NIfTI header: extension %zu: the file ends within its esize and ecode; fetch it again",
-                       f->name, number);
+                       "%s: NIfTI header: extension %zu: the file ends within its esize; fetch it again", f->name,
+                       number);
+    if (got < 8)
+        return bad_extension(err, f, number, bm_nifti_get_int(h, 4, f->big_endian), "the file ends within it");
     const int64_t esize = bm_nifti_get_int(h, 4, f->big_endian), ecode = bm_nifti_get_int(h + 4, 4, f->big_endian);
     if (esize == 0 && ecode == 0)
         return 0;
